@@ -1,0 +1,1 @@
+"""securefed: privacy-hardened federated learning of CLIP adapters."""

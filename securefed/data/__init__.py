@@ -1,0 +1,1 @@
+"""Images, their labels and how they are parted among clients."""

@@ -1,0 +1,1 @@
+"""Clipping, integer noise, accounting and the ledger: readable and auditable without the rest."""
