@@ -1,0 +1,103 @@
+"""What every adapter is: a small trainable part on frozen features, with per-record gradients in factored form.
+
+Arithmetic is float64 throughout. A float32 matrix product may round one record's gradient differently when another
+record joins the batch, and a thousand such roundings would exceed the slack that the declared sensitivity has for
+them (:meth:`securefed.encoding.FixedPoint.sensitivity`); in float64 they stay eight orders of magnitude below it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Self, final
+
+import torch
+from torch import Tensor
+
+from securefed.encoding import Vector
+
+
+class RecordGradients(ABC):
+    """The gradients of a batch of records, one a record, without writing them out.
+
+    ``n`` gradients of ``dim`` coordinates would take ``8 n dim`` bytes; the factors take a small part of that, and
+    norms and weighted sums, which are all that clipping needs, follow from them exactly.
+    """
+
+    @abstractmethod
+    def norms(self) -> Tensor:
+        """Return the L2 norm of every record's gradient, shape ``(n,)``."""
+
+    @abstractmethod
+    def weighted_sum(self, weights: Tensor) -> Tensor:
+        """Return ``sum_i weights[i] * gradient_i``, shape ``(dim,)``.
+
+        A record of weight zero contributes exactly nothing, even if its gradient is not finite.
+        """
+
+    @abstractmethod
+    def dense(self) -> Tensor:
+        """Return all gradients written out, shape ``(n, dim)``: for tests and small cases."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class OuterProducts(RecordGradients):
+    """Gradients of a matrix that each record meets through one outer product ``left_i right_i^T``.
+
+    Attributes:
+        left: Shape ``(n, rows)``.
+        right: Shape ``(n, columns)``.
+    """
+
+    left: Tensor
+    right: Tensor
+
+    def norms(self) -> Tensor:
+        """Return ``|left_i| |right_i|``: the Frobenius norm of an outer product."""
+        return torch.linalg.vector_norm(self.left, dim=1) * torch.linalg.vector_norm(self.right, dim=1)
+
+    def weighted_sum(self, weights: Tensor) -> Tensor:
+        """Return the sum as one matrix product, flattened row by row."""
+        used = weights > 0
+        if bool(used.all()):
+            return ((self.left * weights[:, None]).T @ self.right).reshape(-1)
+        return OuterProducts(self.left[used], self.right[used]).weighted_sum(weights[used])
+
+    def dense(self) -> Tensor:
+        """Return all outer products, flattened row by row."""
+        return torch.einsum("nr,nc->nrc", self.left, self.right).reshape(len(self.left), -1)
+
+
+class Adapter(ABC):
+    """A small trainable part on frozen features.
+
+    Instances are values: :meth:`moved_to` returns a new one. Everything that is not in :meth:`vector` is public and
+    fixed for the whole run.
+
+    Attributes:
+        provenance: Where the initial parameters came from. Only ``"public"`` may be trained under privacy: keys made
+            from a client's images are that client's images, whatever noise is added afterwards.
+    """
+
+    provenance: str
+
+    @abstractmethod
+    def logits(self, features: Tensor) -> Tensor:
+        """Return class scores, shape ``(n, classes)``, of features, shape ``(n, feature_dim)``."""
+
+    @abstractmethod
+    def record_gradients(self, features: Tensor, labels: Tensor) -> RecordGradients:
+        """Return each record's gradient of the cross-entropy with respect to :meth:`vector`."""
+
+    @abstractmethod
+    def vector(self) -> Vector:
+        """Return the trainable parameters, float64, shape ``(dim,)``."""
+
+    @abstractmethod
+    def moved_to(self, vector: Vector) -> Self:
+        """Return the same adapter with other trainable parameters."""
+
+    def accuracy(self, features: Tensor, labels: Tensor) -> float:
+        """Return the share of records whose largest logit is their label."""
+        return float((self.logits(features).argmax(dim=1) == labels).double().mean())
