@@ -1,0 +1,36 @@
+"""Every key and commitment of a masked sum, each with its own label, bound to context and parties."""
+
+from __future__ import annotations
+
+from securefed.aggregation.keys import derive, digest, label
+from securefed.aggregation.session import Session
+
+
+def box_key(session: Session, secret: bytes, *, owner: int, holder: int) -> bytes:
+    """Return the key of the one box that ``owner`` seals to ``holder``, from their X25519 shared secret."""
+    return derive(secret, label("box", session.context, owner, holder))
+
+
+def pair_mask_key(session: Session, one: int, other: int, secret: bytes) -> bytes:
+    """Return the key of the mask between two clients, from their X25519 shared secret."""
+    return derive(secret, label("pairwise mask", session.context, min(one, other), max(one, other)))
+
+
+def self_mask_key(session: Session, owner: int, seed: bytes) -> bytes:
+    """Return the key of a client's self mask, from its seed."""
+    return derive(seed, label("self mask", session.context, owner))
+
+
+def seed_commitment(session: Session, owner: int, seed: bytes) -> bytes:
+    """Return the commitment to the seed of a self mask; it hides the seed, which is uniform among 2**255 values."""
+    return digest(label("self mask commitment", session.context, owner), seed)
+
+
+def self_share_commitment(session: Session, owner: int, holder: int, share: bytes) -> bytes:
+    """Return the commitment to a share of a self mask's seed; it hides the share, which is uniform."""
+    return digest(label("share of self mask", session.context, owner, holder), share)
+
+
+def key_share_commitment(session: Session, owner: int, holder: int, share: bytes) -> bytes:
+    """Return the commitment to a share of a private mask key; it hides the share, which is uniform."""
+    return digest(label("share of mask key", session.context, owner, holder), share)

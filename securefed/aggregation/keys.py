@@ -1,0 +1,81 @@
+"""The cryptographic primitives, each bound to a label, the context and the parties it is for.
+
+Nothing here is home-made: X25519 (RFC 7748), HKDF-SHA256 (RFC 5869), AES-256-GCM (NIST SP 800-38D), SHA-256 (FIPS
+180-4), all from ``cryptography`` and ``hashlib``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from securefed.errors import ProtocolError
+
+KEY = 32
+"""Bytes of every key, public or secret."""
+
+TAG = 16
+"""Bytes that a sealed box is longer than its content."""
+
+_PREFIX = b"securefed/1/"
+
+
+def label(name: str, context: bytes, *parties: int) -> bytes:
+    """Return an unambiguous name for one use of a key: text, a zero byte, the context, the parties' places."""
+    return _PREFIX + name.encode() + b"\0" + context + struct.pack(f">{len(parties)}I", *parties)
+
+
+def public_key(private: bytes) -> bytes:
+    """Return the X25519 public key of 32 private bytes."""
+    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+
+
+def agree(private: bytes, public: bytes) -> bytes:
+    """Return the X25519 shared secret.
+
+    Raises:
+        ProtocolError: If the public key is one of the few that give everybody the same secret.
+    """
+    try:
+        return X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(public))
+    except ValueError as error:
+        raise ProtocolError("a public key is not a usable X25519 key") from error
+
+
+def derive(secret: bytes, info: bytes) -> bytes:
+    """Return a 32-byte key from a shared secret, by HKDF-SHA256 with empty salt."""
+    return HKDF(algorithm=SHA256(), length=KEY, salt=None, info=info).derive(secret)
+
+
+def seal(key: bytes, content: bytes, associated: bytes) -> bytes:
+    """Return ``content`` sealed by AES-256-GCM.
+
+    The nonce is zero: a key is derived for one box of one sender, receiver and context, so it never seals twice.
+    """
+    return AESGCM(key).encrypt(bytes(12), content, associated)
+
+
+def unseal(key: bytes, box: bytes, associated: bytes) -> bytes:
+    """Return the content of a box.
+
+    Raises:
+        ProtocolError: If the box, its sender, receiver, context or associated data were changed.
+    """
+    try:
+        return AESGCM(key).decrypt(bytes(12), box, associated)
+    except InvalidTag as error:
+        raise ProtocolError("a sealed box does not open: it was changed or is meant for somebody else") from error
+
+
+def digest(info: bytes, *parts: bytes) -> bytes:
+    """Return SHA-256 over a label and parts of known length."""
+    state = hashlib.sha256(info)
+    for part in parts:
+        state.update(part)
+    return state.digest()

@@ -1,0 +1,312 @@
+"""The client of a masked sum: one small class for each thing that it knows, so that it holds no more than that.
+
+A state answers one request and is gone. The vector and the client's own secrets live until the masked vector is made,
+the shares of others until they are revealed; nothing of an earlier state can be asked for again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from securefed.aggregation import shamir
+from securefed.aggregation.base import ClientRole
+from securefed.aggregation.derivations import (
+    box_key,
+    key_share_commitment,
+    pair_mask_key,
+    seed_commitment,
+    self_mask_key,
+    self_share_commitment,
+)
+from securefed.aggregation.identity import SIGNATURE, Identity
+from securefed.aggregation.keys import agree, public_key, seal, unseal
+from securefed.aggregation.masks import add_mask, subtract_mask
+from securefed.aggregation.messages import SEALED, Advert, Sealed, from_bitmap, split_records
+from securefed.aggregation.packing import Words, pack, word
+from securefed.aggregation.parameters import DIGEST
+from securefed.aggregation.refusals import BadBox, BadMembership, Equivocation, WrongContext
+from securefed.aggregation.session import Session
+from securefed.aggregation.wire import Kind, decode, encode
+from securefed.encoding import RingVector
+from securefed.errors import OutOfTurn, ThresholdError
+from securefed.rng import Source
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A client's place in a session, and the key that it signs with."""
+
+    session: Session
+    identity: Identity
+    place: int
+
+    def read(self, kind: Kind, request: bytes) -> bytes:
+        """Return the payload of a request from the server to this client."""
+        return self.session.read(kind, request, sender=self.session.server, receiver=self.place)[0]
+
+    def write(self, kind: Kind, payload: bytes) -> bytes:
+        """Return the signed frame of an answer."""
+        server = self.session.server
+        return self.session.write(kind, payload, by=self.identity, sender=self.place, receiver=server)[0]
+
+    def members(self, bitmap: bytes, *, among: tuple[int, ...]) -> tuple[int, ...]:
+        """Return a set of clients that the server claims, if it can be one that this client takes part in."""
+        members = from_bitmap(bitmap, self.session.size)
+        if not set(members) <= set(among) or self.place not in members:
+            raise BadMembership("the server names clients that were not there before, or leaves this one out")
+        if len(members) < self.session.parameters.threshold:
+            raise ThresholdError(survivors=len(members), threshold=self.session.parameters.threshold)
+        return members
+
+
+@final
+class MaskedClient(ClientRole):
+    """One client's part in one masked sum.
+
+    Attributes:
+        name: The client's name.
+    """
+
+    def __init__(self, session: Session, identity: Identity, vector: RingVector, *, rng: Source) -> None:
+        member = Member(session, identity, session.parameters.index(identity.name))
+        session.parameters.check(identity.name, vector)
+        self.name = identity.name
+        self._state: State = KnowsVector(member, vector, rng)
+
+    def answer(self, request: bytes) -> bytes:
+        """Return the answer to the server's request of this phase; see :class:`ClientRole`."""
+        state, self._state = self._state, Finished()
+        answer, self._state = state.answer(request)
+        return answer
+
+
+class State(ABC):
+    """What a client knows between two messages."""
+
+    @abstractmethod
+    def answer(self, request: bytes) -> tuple[bytes, State]:
+        """Return the answer to a request and the state after it."""
+
+
+@final
+class Finished(State):
+    """Everything was answered, or something was refused: nothing is left to know."""
+
+    def answer(self, request: bytes) -> tuple[bytes, State]:
+        """Refuse."""
+        raise OutOfTurn("this client has finished its part of the sum, or has refused to go on")
+
+
+@final
+@dataclass(frozen=True, slots=True, repr=False)
+class KnowsVector(State):
+    """The client's own vector, and nothing of the others."""
+
+    member: Member
+    vector: RingVector
+    rng: Source
+
+    def answer(self, request: bytes) -> tuple[bytes, State]:
+        """PLAN to ADVERT: draw the secrets of this sum."""
+        if self.member.read(Kind.PLAN, request) != self.member.session.plan:
+            raise WrongContext("the server's plan is not the one that this client was told")
+        secrets = Secrets(*(shamir.draw(self.rng) for _ in range(3)))
+        advert = secrets.advert(self.member)
+        following = KnowsSecrets(self.member, self.vector, self.rng, secrets, advert)
+        return self.member.write(Kind.ADVERT, advert.encode()), following
+
+
+@final
+@dataclass(frozen=True, slots=True, repr=False)
+class Secrets:
+    """A client's secrets for one sum, 32 bytes each: elements of the field, so that they can be shared."""
+
+    box_key: bytes
+    mask_key: bytes
+    self_mask: bytes
+
+    def advert(self, member: Member) -> Advert:
+        """Return the public half."""
+        commitment = seed_commitment(member.session, member.place, self.self_mask)
+        return Advert(public_key(self.box_key), public_key(self.mask_key), commitment)
+
+
+@final
+@dataclass(frozen=True, slots=True, repr=False)
+class KnowsSecrets(State):
+    """The client's own vector and secrets."""
+
+    member: Member
+    vector: RingVector
+    rng: Source
+    secrets: Secrets
+    advert: Advert
+
+    def answer(self, request: bytes) -> tuple[bytes, State]:
+        """KEYS to SHARES: share the secrets among everybody who advertised keys."""
+        session = self.member.session
+        adverts = self._read_adverts(self.member.read(Kind.KEYS, request))
+        boxes = {peer: agree(self.secrets.box_key, advert.box_key) for peer, advert in adverts.items()}
+        masks = {
+            peer: pair_mask_key(session, self.member.place, peer, agree(self.secrets.mask_key, advert.mask_key))
+            for peer, advert in adverts.items()
+            if peer != self.member.place
+        }
+        sealed = b"".join(record.to_bytes() for record in self._seal(boxes))
+        inbound = {
+            peer: box_key(session, secret, owner=peer, holder=self.member.place) for peer, secret in boxes.items()
+        }
+        following = KnowsKeys(self.member, self.vector, self.secrets.self_mask, masks, inbound)
+        return self.member.write(Kind.SHARES, encode([], [sealed])), following
+
+    def _read_adverts(self, payload: bytes) -> dict[int, Advert]:
+        session = self.member.session
+        _, (bitmap, records) = decode(payload, numbers=0, strings=2)
+        members = self.member.members(bitmap, among=tuple(range(session.size)))
+        size = Advert.SIZE + SIGNATURE
+        adverts = {}
+        for place, record in zip(members, split_records(records, size, len(members)), strict=True):
+            advert = Advert.of(record[: Advert.SIZE])
+            checksum = hashlib.sha256(advert.encode()).digest()
+            session.verify(Kind.ADVERT, place, session.server, checksum, record[Advert.SIZE :])
+            adverts[place] = advert
+        self._refuse_swapped_keys(adverts)
+        return adverts
+
+    def _refuse_swapped_keys(self, adverts: Mapping[int, Advert]) -> None:
+        if adverts[self.member.place] != self.advert:
+            raise BadMembership("the server shows other keys for this client than it advertised")
+        keys = [key for advert in adverts.values() for key in (advert.box_key, advert.mask_key)]
+        if len(set(keys)) < len(keys):
+            raise BadMembership("a key is advertised twice")
+
+    def _seal(self, boxes: Mapping[int, bytes]) -> list[Sealed]:
+        """Return a sealed record for every holder, in the order of their places."""
+        session = self.member.session
+        secrets = [self.secrets.self_mask, self.secrets.mask_key]
+        self_shares, key_shares = shamir.split(
+            secrets, threshold=session.parameters.threshold, points=[holder + 1 for holder in boxes], rng=self.rng
+        )
+        owner = self.member.place
+        records = []
+        for holder, self_share, key_share in zip(boxes, self_shares, key_shares, strict=True):
+            first = self_share_commitment(session, owner, holder, self_share)
+            second = key_share_commitment(session, owner, holder, key_share)
+            key = box_key(session, boxes[holder], owner=owner, holder=holder)
+            records.append(Sealed(first, second, seal(key, self_share + key_share, first + second)))
+        return records
+
+
+@final
+@dataclass(frozen=True, slots=True, repr=False)
+class KnowsKeys(State):
+    """The client's own vector, the seed of its self mask, and the keys that it shares with each peer."""
+
+    member: Member
+    vector: RingVector
+    self_mask: bytes
+    masks: Mapping[int, bytes]
+    inbound: Mapping[int, bytes]
+
+    def answer(self, request: bytes) -> tuple[bytes, State]:
+        """INBOX to MASKED: keep the shares of others, send the masked vector, forget all that is one's own."""
+        _, (bitmap, records) = decode(self.member.read(Kind.INBOX, request), numbers=0, strings=2)
+        sharing = self.member.members(bitmap, among=tuple(sorted(self.inbound)))
+        sealed = [Sealed.of(record) for record in split_records(records, SEALED, len(sharing))]
+        shares = {owner: self._open(owner, record) for owner, record in zip(sharing, sealed, strict=True)}
+        packed = pack(self._mask(sharing), self.member.session.parameters.bits)
+        answer = self.member.write(Kind.MASKED, encode([], [packed]))
+        return answer, KnowsShares(self.member, sharing, shares)
+
+    def _open(self, owner: int, record: Sealed) -> HeldShares:
+        session, holder = self.member.session, self.member.place
+        content = unseal(self.inbound[owner], record.box, record.commitments)
+        held = HeldShares(content[: shamir.SHARE], content[shamir.SHARE :])
+        first = self_share_commitment(session, owner, holder, held.self_mask)
+        second = key_share_commitment(session, owner, holder, held.mask_key)
+        if (first, second) != (record.self_commitment, record.key_commitment):
+            raise BadBox(f"the shares of {self.member.session.name(owner)!r} are not those it committed to")
+        return held
+
+    def _mask(self, sharing: tuple[int, ...]) -> Words:
+        """Return the vector and its count coordinates under the self mask and every pairwise mask."""
+        session = self.member.session
+        masked = np.ones(session.length, dtype=word(session.parameters.bits))
+        masked[: session.parameters.dim] = self.vector
+        add_mask(masked, self_mask_key(session, self.member.place, self.self_mask))
+        for peer in sharing:
+            if peer != self.member.place:
+                apply = add_mask if self.member.place < peer else subtract_mask
+                apply(masked, self.masks[peer])
+        return masked
+
+
+@final
+@dataclass(frozen=True, slots=True, repr=False)
+class HeldShares:
+    """What a client holds of one owner's secrets; it will reveal one of the two."""
+
+    self_mask: bytes
+    mask_key: bytes
+
+
+@final
+@dataclass(frozen=True, slots=True, repr=False)
+class KnowsShares(State):
+    """Shares of other clients' secrets; the client's own vector and secrets are gone."""
+
+    member: Member
+    sharing: tuple[int, ...]
+    shares: Mapping[int, HeldShares]
+
+    def answer(self, request: bytes) -> tuple[bytes, State]:
+        """SURVIVORS to AGREEMENT: sign who survived, if they signed their masked vectors."""
+        session = self.member.session
+        _, (bitmap, records) = decode(self.member.read(Kind.SURVIVORS, request), numbers=0, strings=2)
+        survivors = self.member.members(bitmap, among=self.sharing)
+        for place, record in zip(survivors, split_records(records, DIGEST + SIGNATURE, len(survivors)), strict=True):
+            session.verify(Kind.MASKED, place, session.server, record[:DIGEST], record[DIGEST:])
+        agreed = session.agreed(self.sharing, survivors, records)
+        answer = self.member.write(Kind.AGREEMENT, encode([], [agreed]))
+        return answer, KnowsSurvivors(self.member, self.sharing, survivors, self.shares, agreed)
+
+
+@final
+@dataclass(frozen=True, slots=True, repr=False)
+class KnowsSurvivors(State):
+    """Shares of other clients' secrets, and who survived according to the server."""
+
+    member: Member
+    sharing: tuple[int, ...]
+    survivors: tuple[int, ...]
+    shares: Mapping[int, HeldShares]
+    agreed: bytes
+
+    def answer(self, request: bytes) -> tuple[bytes, State]:
+        """SIGNATURES to REVEAL: if enough clients agree, reveal one share of every owner.
+
+        Which of the two is this client's own conclusion from the agreed set: nobody can ask for both.
+        """
+        _, (bitmap, signatures) = decode(self.member.read(Kind.SIGNATURES, request), numbers=0, strings=2)
+        self._check_agreement(bitmap, signatures)
+        alive = set(self.survivors)
+        revealed = [held.self_mask if owner in alive else held.mask_key for owner, held in sorted(self.shares.items())]
+        return self.member.write(Kind.REVEAL, encode([], [b"".join(revealed)])), Finished()
+
+    def _check_agreement(self, bitmap: bytes, signatures: bytes) -> None:
+        session = self.member.session
+        signers = from_bitmap(bitmap, session.size)
+        if not set(signers) <= set(self.survivors):
+            raise BadMembership("a client signs the survivors without being one")
+        if len(signers) < session.parameters.threshold:
+            raise Equivocation(f"{len(signers)} clients agree on the survivors, {session.parameters.threshold} must")
+        checksum = hashlib.sha256(encode([], [self.agreed])).digest()
+        for place, signature in zip(signers, split_records(signatures, SIGNATURE, len(signers)), strict=True):
+            session.verify(Kind.AGREEMENT, place, session.server, checksum, signature)

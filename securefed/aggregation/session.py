@@ -1,0 +1,139 @@
+"""What every party of one masked sum knows: parameters, roster, context digest; how frames are signed and opened."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+from securefed.aggregation.identity import SERVER, Identity, Roster, verify
+from securefed.aggregation.keys import label
+from securefed.aggregation.messages import frame_size, to_bitmap
+from securefed.aggregation.parameters import Parameters
+from securefed.aggregation.refusals import WrongContext, WrongSender
+from securefed.aggregation.wire import Kind, decode, encode, frame, unframe
+from securefed.errors import ConfigError
+
+CHECK_BITS = 64
+"""How many bits the count coordinates have together: masks that do not cancel pass with probability 2**-64."""
+
+
+@final
+@dataclass(frozen=True)
+class Session:
+    """One masked sum as every party sees it.
+
+    Attributes:
+        parameters: The public parameters.
+        roster: Who is who.
+    """
+
+    parameters: Parameters
+    roster: Roster
+
+    def __post_init__(self) -> None:
+        """Refuse a cohort with a client that nobody vouches for."""
+        if unknown := set(self.parameters.cohort) - set(self.roster.names):
+            raise ConfigError(f"{sorted(unknown)} are in the cohort but not in the roster")
+
+    @property
+    def size(self) -> int:
+        """How many clients are in the cohort."""
+        return len(self.parameters.cohort)
+
+    @property
+    def server(self) -> int:
+        """The server's place: one past the last client."""
+        return self.size
+
+    @cached_property
+    def checks(self) -> int:
+        """How many coordinates beyond the vector hold the number one, so that their sums count the summands."""
+        return -(-CHECK_BITS // self.parameters.bits)
+
+    @property
+    def length(self) -> int:
+        """How many coordinates travel: the vector's and the checks."""
+        return self.parameters.dim + self.checks
+
+    @cached_property
+    def plan(self) -> bytes:
+        """The payload of the PLAN: every public parameter, deterministically encoded."""
+        public, context = self.parameters, self.parameters.context
+        places = [self.roster.names.index(name) for name in public.cohort]
+        members = to_bitmap(places, len(self.roster.names))
+        numbers = [context.round, context.attempt, public.bits, public.dim, public.limit or 0, public.threshold]
+        digests = [context.plan, context.model, context.previous, self.roster.root]
+        return encode(numbers, [context.task.encode(), *digests, members])
+
+    @cached_property
+    def context(self) -> bytes:
+        """SHA-256 of the plan: enters every key derivation, box, commitment and signature."""
+        return hashlib.sha256(label("masked sum", self.plan)).digest()
+
+    def name(self, place: int) -> str:
+        """Return the name of a party."""
+        return SERVER if place == self.server else self.parameters.cohort[place]
+
+    def frame_size(self, kind: Kind) -> int:
+        """Return the one size that frames of a kind have."""
+        sizes = {"clients": self.size, "rostered": len(self.roster.names), "holders": self.size}
+        return frame_size(kind, **sizes, dim=self.length, bits=self.parameters.bits)
+
+    def statement(self, kind: Kind, sender: int, receiver: int, payload: bytes) -> bytes:
+        """Return what is signed for a message: kind, context, sender, receiver and the payload's SHA-256.
+
+        A client's answer is for everybody and has the server's place as receiver.
+        """
+        return self.statement_of(kind, sender, receiver, hashlib.sha256(payload).digest())
+
+    def statement_of(self, kind: Kind, sender: int, receiver: int, digest: bytes) -> bytes:
+        """Return what is signed for a message of which only the payload's SHA-256 is known."""
+        return label(f"message {kind.name}", self.context, sender, receiver) + digest
+
+    def write(self, kind: Kind, payload: bytes, *, by: Identity, sender: int, receiver: int) -> tuple[bytes, bytes]:
+        """Return a signed frame, and its signature."""
+        signature = by.sign(self.statement(kind, sender, receiver, payload))
+        body = encode([sender, receiver], [self.context, payload, signature])
+        return frame(kind, body, size=self.frame_size(kind)), signature
+
+    def read(self, kind: Kind, data: bytes, *, sender: int, receiver: int) -> tuple[bytes, bytes]:
+        """Return payload and signature of a frame, after everything about it is checked.
+
+        Raises:
+            Malformed: If it is not a frame of this kind.
+            WrongContext: If it belongs to another sum.
+            WrongSender: If it is not from ``sender`` to ``receiver``.
+            BadSignature: If the sender's rostered key did not sign it.
+        """
+        body = unframe(kind, data, size=self.frame_size(kind))
+        (claimed, meant), (context, payload, signature) = decode(body, numbers=2, strings=3)
+        if context != self.context:
+            raise WrongContext(f"this {kind.name} was made for another task, round, attempt, plan, model or cohort")
+        if (claimed, meant) != (sender, receiver):
+            raise WrongSender(f"this {kind.name} is not from {self.name(sender)!r} to {self.name(receiver)!r}")
+        self.verify(kind, sender, receiver, hashlib.sha256(payload).digest(), signature)
+        return payload, signature
+
+    def verify(self, kind: Kind, sender: int, receiver: int, digest: bytes, signature: bytes) -> None:
+        """Check a signature over a message of which the payload's SHA-256 is known.
+
+        Raises:
+            BadSignature: If the sender's rostered key did not make it.
+        """
+        name = self.name(sender)
+        public = self.roster.server if sender == self.server else self.roster.clients[name]
+        verify(public, self.statement_of(kind, sender, receiver, digest), signature, name=name)
+
+    def agreed(self, sharing: Iterable[int], survivors: Iterable[int], inputs: bytes) -> bytes:
+        """Return the digest that clients sign to agree on who survived.
+
+        Args:
+            sharing: Clients whose shares were dealt.
+            survivors: Clients whose masked vectors arrived.
+            inputs: Digest over the masked vectors.
+        """
+        sets = to_bitmap(sharing, self.size) + to_bitmap(survivors, self.size)
+        return hashlib.sha256(label("survivors", self.context) + sets + inputs).digest()

@@ -1,0 +1,127 @@
+"""Shamir's secret sharing over the field of ``2**255 - 19`` elements.
+
+A secret is the value at zero of a random polynomial of degree ``threshold - 1``; the share of holder ``x`` is its
+value at ``x``. Any ``threshold`` shares give the polynomial, fewer say nothing at all about the secret (Shamir
+1979).
+
+The field is that of Curve25519 because its elements fit into 32 bytes, which is what an X25519 key has. Arithmetic is
+Python's integers, many holders at a time through numpy's object arrays: points are small, so nothing is reduced
+until the end, and the Lagrange coefficients of a set of holders are computed once for all secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from securefed.errors import ConfigError, ProtocolError, ThresholdError
+from securefed.rng import Source
+
+PRIME = 2**255 - 19
+SHARE = 32
+"""Bytes of a secret and of a share."""
+
+_Objects = npt.NDArray[np.object_]
+
+
+def draw(rng: Source) -> bytes:
+    """Return a uniform element of the field, 32 little-endian bytes."""
+    while True:
+        value = int.from_bytes(rng.bytes(SHARE), "little") & (2**255 - 1)
+        if value < PRIME:
+            return value.to_bytes(SHARE, "little")
+
+
+def split(secrets: Sequence[bytes], *, threshold: int, points: Sequence[int], rng: Source) -> list[list[bytes]]:
+    """Share secrets among holders.
+
+    Args:
+        secrets: Elements of the field, 32 little-endian bytes each.
+        threshold: How many shares give a secret back.
+        points: One small positive number for each holder, all different.
+        rng: Where the polynomials come from.
+
+    Returns:
+        ``shares[s][i]``, the share of secret ``s`` for the holder at ``points[i]``.
+
+    Raises:
+        ConfigError: If the threshold is not between 1 and the number of holders, or points are not small, positive
+            and different.
+        ProtocolError: If a secret is not an element of the field.
+    """
+    if not 1 <= threshold <= len(points):
+        raise ConfigError(f"threshold is {threshold}; it lies between 1 and the {len(points)} holders")
+    if len(set(points)) < len(points) or not all(0 < x < 2**32 for x in points):
+        raise ConfigError("the holders' points are different and lie in [1, 2**32)")
+    polynomials = [[_element(secret), *_coefficients(threshold - 1, rng)] for secret in secrets]
+    values = _evaluate(np.array(polynomials, dtype=object).T, np.array(points, dtype=object))
+    return [[int(value % PRIME).to_bytes(SHARE, "little") for value in row] for row in values]
+
+
+def combine(shares: Mapping[int, bytes], *, threshold: int) -> bytes:
+    """Return the secret of which ``shares[x]`` is the share of holder ``x``.
+
+    Shares beyond the first ``threshold`` (in the order of ``x``) are not used. A wrong share gives a wrong secret
+    and no error: check shares against commitments first.
+
+    Raises:
+        ThresholdError: If there are fewer shares than the threshold.
+        ProtocolError: If a share is not an element of the field.
+    """
+    if len(shares) < threshold:
+        raise ThresholdError(survivors=len(shares), threshold=threshold)
+    holders = tuple(sorted(shares))[:threshold]
+    terms = zip(lagrange_at_zero(holders), holders, strict=True)
+    return (sum(weight * _element(shares[x]) for weight, x in terms) % PRIME).to_bytes(SHARE, "little")
+
+
+@lru_cache(maxsize=1024)
+def lagrange_at_zero(holders: tuple[int, ...]) -> tuple[int, ...]:
+    r"""Return the weights :math:`\prod_{j \ne i} x_j / (x_j - x_i)` modulo the prime, one for each holder."""
+    numerators, denominators = [], []
+    for x in holders:
+        numerator = denominator = 1
+        for other in holders:
+            if other != x:
+                numerator *= other
+                denominator *= other - x
+        numerators.append(numerator % PRIME)
+        denominators.append(denominator % PRIME)
+    inverses = _invert_all(denominators)
+    return tuple(a * b % PRIME for a, b in zip(numerators, inverses, strict=True))
+
+
+def _invert_all(values: Sequence[int]) -> list[int]:
+    """Invert many elements at the price of one inversion (Montgomery's trick)."""
+    prefixes = [1]
+    for value in values:
+        prefixes.append(prefixes[-1] * value % PRIME)
+    inverse = pow(prefixes[-1], -1, PRIME)
+    inverses = []
+    for value, prefix in zip(reversed(values), reversed(prefixes[:-1]), strict=True):
+        inverses.append(inverse * prefix % PRIME)
+        inverse = inverse * value % PRIME
+    return inverses[::-1]
+
+
+def _evaluate(coefficients: _Objects, points: _Objects) -> Any:
+    """Return the values of polynomials (columns, lowest degree first) at points, shape (polynomials, points)."""
+    values = np.zeros((coefficients.shape[1], len(points)), dtype=object)
+    for row in coefficients[::-1]:
+        values = values * points + row[:, np.newaxis]
+    return values
+
+
+def _coefficients(count: int, rng: Source) -> list[int]:
+    return [int.from_bytes(draw(rng), "little") for _ in range(count)]
+
+
+def _element(data: bytes) -> int:
+    value = int.from_bytes(data, "little")
+    if len(data) != SHARE or value >= PRIME:
+        raise ProtocolError(f"a share of {len(data)} bytes is not an element of the field")
+    return value
