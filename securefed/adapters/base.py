@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Self, final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -98,6 +100,19 @@ class Adapter(ABC):
     def moved_to(self, vector: Vector) -> Self:
         """Return the same adapter with other trainable parameters."""
 
+    @abstractmethod
+    def zero_shot(self, features: Tensor) -> Tensor:
+        """Return the class scores of the frozen model alone, shape ``(n, classes)``."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Return everything that is needed to use the adapter, by name, for a safetensors file."""
+
     def accuracy(self, features: Tensor, labels: Tensor) -> float:
         """Return the share of records whose largest logit is their label."""
-        return float((self.logits(features).argmax(dim=1) == labels).double().mean())
+        return top1(self.logits(features), labels)
+
+
+def top1(scores: Tensor, labels: Tensor) -> float:
+    """Return the share of rows of ``scores`` whose largest entry is at their label."""
+    return float((scores.argmax(dim=1) == labels).double().mean())

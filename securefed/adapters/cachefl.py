@@ -22,6 +22,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self, final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -171,6 +173,18 @@ class CacheFL(Adapter):
         """Return the same adapter with other keys."""
         return replace(self, keys=torch.from_numpy(vector.copy()).reshape(self.keys.shape))
 
+    def zero_shot(self, features: Tensor) -> Tensor:
+        """Return CLIP's own class scores, shape ``(n, classes)``."""
+        return self.scale * features.double() @ self.text.T
+
+    def tensors(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Return keys, values, texts, the public map and the three constants."""
+        constants = np.array([self.scale, self.alpha, self.beta])
+        tensors = {"keys": self.keys, "values": self.values, "text": self.text}
+        if self.whitening is not None:
+            tensors |= {"whitening.mean": self.whitening.mean, "whitening.matrix": self.whitening.matrix}
+        return {name: tensor.numpy() for name, tensor in tensors.items()} | {"scale_alpha_beta": constants}
+
     def _mapped(self, features: Tensor) -> Tensor:
         return features if self.whitening is None else self.whitening(features)
 
@@ -178,4 +192,4 @@ class CacheFL(Adapter):
         return torch.exp(-self.beta * (1 - mapped @ self.keys.T))
 
     def _scores(self, features: Tensor, affinity: Tensor) -> Tensor:
-        return self.scale * features @ self.text.T + self.alpha * affinity @ self.values
+        return self.zero_shot(features) + self.alpha * affinity @ self.values
