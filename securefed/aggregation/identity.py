@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import final
 
 import cbor2
@@ -99,10 +99,21 @@ def verify(public: bytes, message: bytes, signature: bytes, *, name: str) -> Non
     Raises:
         BadSignature: If ``public`` did not sign ``message``; names the party.
     """
+    if not is_signed(public, message, signature):
+        raise BadSignature(f"the signature is not that of {name!r}; the message was changed or forged")
+
+
+@lru_cache(maxsize=1 << 15)
+def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Tell whether ``public`` signed ``message``.
+
+    Remembered, because in one process many clients check the same public signatures.
+    """
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
-    except (InvalidSignature, ValueError) as error:
-        raise BadSignature(f"the signature is not that of {name!r}; the message was changed or forged") from error
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 @final

@@ -14,7 +14,7 @@ from typing import final
 
 import numpy as np
 
-from securefed.aggregation import shamir
+from securefed.aggregation import merkle, shamir
 from securefed.aggregation.base import ClientRole
 from securefed.aggregation.derivations import (
     box_key,
@@ -24,10 +24,12 @@ from securefed.aggregation.derivations import (
     self_mask_key,
     self_share_commitment,
 )
+from securefed.aggregation.graph import Graph
 from securefed.aggregation.identity import SIGNATURE, Identity
 from securefed.aggregation.keys import agree, public_key, seal, unseal
 from securefed.aggregation.masks import add_mask, subtract_mask
-from securefed.aggregation.messages import SEALED, Advert, Sealed, from_bitmap, split_records
+from securefed.aggregation.members import Members
+from securefed.aggregation.messages import SEALED, Advert, Sealed, split_records
 from securefed.aggregation.packing import Words, pack, word
 from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.refusals import BadBox, BadMembership, Equivocation, WrongContext
@@ -56,14 +58,21 @@ class Member:
         server = self.session.server
         return self.session.write(kind, payload, by=self.identity, sender=self.place, receiver=server)[0]
 
-    def members(self, bitmap: bytes, *, among: tuple[int, ...]) -> tuple[int, ...]:
+    def members(self, bitmap: bytes, *, among: Members) -> Members:
         """Return a set of clients that the server claims, if it can be one that this client takes part in."""
-        members = from_bitmap(bitmap, self.session.size)
-        if not set(members) <= set(among) or self.place not in members:
+        members = Members.read(bitmap, self.session.size)
+        if not members <= among or self.place not in members:
             raise BadMembership("the server names clients that were not there before, or leaves this one out")
         if len(members) < self.session.parameters.threshold:
             raise ThresholdError(survivors=len(members), threshold=self.session.parameters.threshold)
         return members
+
+    def neighbourhood(self, graph: Graph, members: Members) -> tuple[int, ...]:
+        """Return those holders of this client's shares that are members, if they are enough to reveal anything."""
+        left = members.among(graph.holders(self.place))
+        if len(left) < self.session.topology.share_threshold:
+            raise ThresholdError(survivors=len(left), threshold=self.session.topology.share_threshold)
+        return left
 
 
 @final
@@ -150,35 +159,36 @@ class KnowsSecrets(State):
     advert: Advert
 
     def answer(self, request: bytes) -> tuple[bytes, State]:
-        """KEYS to SHARES: share the secrets among everybody who advertised keys."""
-        session = self.member.session
-        adverts = self._read_adverts(self.member.read(Kind.KEYS, request))
+        """KEYS to SHARES: share the secrets among the neighbours."""
+        session, place = self.member.session, self.member.place
+        graph, adverts = self._read_adverts(self.member.read(Kind.KEYS, request))
         boxes = {peer: agree(self.secrets.box_key, advert.box_key) for peer, advert in adverts.items()}
         masks = {
-            peer: pair_mask_key(session, self.member.place, peer, agree(self.secrets.mask_key, advert.mask_key))
+            peer: pair_mask_key(session, place, peer, agree(self.secrets.mask_key, advert.mask_key))
             for peer, advert in adverts.items()
-            if peer != self.member.place
+            if peer != place
         }
         sealed = b"".join(record.to_bytes() for record in self._seal(boxes))
-        inbound = {
-            peer: box_key(session, secret, owner=peer, holder=self.member.place) for peer, secret in boxes.items()
-        }
-        following = KnowsKeys(self.member, self.vector, self.secrets.self_mask, masks, inbound)
+        inbound = {peer: box_key(session, secret, owner=peer, holder=place) for peer, secret in boxes.items()}
+        following = KnowsKeys(self.member, self.vector, graph, self.secrets.self_mask, masks, inbound)
         return self.member.write(Kind.SHARES, encode([], [sealed])), following
 
-    def _read_adverts(self, payload: bytes) -> dict[int, Advert]:
+    def _read_adverts(self, payload: bytes) -> tuple[Graph, dict[int, Advert]]:
+        """Return the graph, and the keys of the neighbours that follow from it."""
         session = self.member.session
-        _, (bitmap, records) = decode(payload, numbers=0, strings=2)
-        members = self.member.members(bitmap, among=tuple(range(session.size)))
-        size = Advert.SIZE + SIGNATURE
+        _, (bitmap, root, records, proof) = decode(payload, numbers=0, strings=4)
+        members = self.member.members(bitmap, among=session.everybody)
+        graph = Graph.of(session.topology, members, root)
+        holders = self.member.neighbourhood(graph, members)
+        split = split_records(records, Advert.SIZE + SIGNATURE, len(holders))
+        check_opening(root, members, dict(zip(holders, split, strict=True)), proof)
         adverts = {}
-        for place, record in zip(members, split_records(records, size, len(members)), strict=True):
-            advert = Advert.of(record[: Advert.SIZE])
+        for place, record in zip(holders, split, strict=True):
+            adverts[place] = advert = Advert.of(record[: Advert.SIZE])
             checksum = hashlib.sha256(advert.encode()).digest()
             session.verify(Kind.ADVERT, place, session.server, checksum, record[Advert.SIZE :])
-            adverts[place] = advert
         self._refuse_swapped_keys(adverts)
-        return adverts
+        return graph, adverts
 
     def _refuse_swapped_keys(self, adverts: Mapping[int, Advert]) -> None:
         if adverts[self.member.place] != self.advert:
@@ -192,7 +202,7 @@ class KnowsSecrets(State):
         session = self.member.session
         secrets = [self.secrets.self_mask, self.secrets.mask_key]
         self_shares, key_shares = shamir.split(
-            secrets, threshold=session.parameters.threshold, points=[holder + 1 for holder in boxes], rng=self.rng
+            secrets, threshold=session.topology.share_threshold, points=[holder + 1 for holder in boxes], rng=self.rng
         )
         owner = self.member.place
         records = []
@@ -211,6 +221,7 @@ class KnowsKeys(State):
 
     member: Member
     vector: RingVector
+    graph: Graph
     self_mask: bytes
     masks: Mapping[int, bytes]
     inbound: Mapping[int, bytes]
@@ -218,12 +229,13 @@ class KnowsKeys(State):
     def answer(self, request: bytes) -> tuple[bytes, State]:
         """INBOX to MASKED: keep the shares of others, send the masked vector, forget all that is one's own."""
         _, (bitmap, records) = decode(self.member.read(Kind.INBOX, request), numbers=0, strings=2)
-        sharing = self.member.members(bitmap, among=tuple(sorted(self.inbound)))
-        sealed = [Sealed.of(record) for record in split_records(records, SEALED, len(sharing))]
-        shares = {owner: self._open(owner, record) for owner, record in zip(sharing, sealed, strict=True)}
-        packed = pack(self._mask(sharing), self.member.session.parameters.bits)
+        sharing = self.member.members(bitmap, among=self.graph.members)
+        owners = self.member.neighbourhood(self.graph, sharing)
+        sealed = [Sealed.of(record) for record in split_records(records, SEALED, len(owners))]
+        shares = {owner: self._open(owner, record) for owner, record in zip(owners, sealed, strict=True)}
+        packed = pack(self._mask(owners), self.member.session.parameters.bits)
         answer = self.member.write(Kind.MASKED, encode([], [packed]))
-        return answer, KnowsShares(self.member, sharing, shares)
+        return answer, KnowsShares(self.member, self.graph, sharing, shares)
 
     def _open(self, owner: int, record: Sealed) -> HeldShares:
         session, holder = self.member.session, self.member.place
@@ -235,13 +247,13 @@ class KnowsKeys(State):
             raise BadBox(f"the shares of {self.member.session.name(owner)!r} are not those it committed to")
         return held
 
-    def _mask(self, sharing: tuple[int, ...]) -> Words:
+    def _mask(self, owners: tuple[int, ...]) -> Words:
         """Return the vector and its count coordinates under the self mask and every pairwise mask."""
         session = self.member.session
         masked = np.ones(session.length, dtype=word(session.parameters.bits))
         masked[: session.parameters.dim] = self.vector
         add_mask(masked, self_mask_key(session, self.member.place, self.self_mask))
-        for peer in sharing:
+        for peer in owners:
             if peer != self.member.place:
                 apply = add_mask if self.member.place < peer else subtract_mask
                 apply(masked, self.masks[peer])
@@ -263,19 +275,23 @@ class KnowsShares(State):
     """Shares of other clients' secrets; the client's own vector and secrets are gone."""
 
     member: Member
-    sharing: tuple[int, ...]
+    graph: Graph
+    sharing: Members
     shares: Mapping[int, HeldShares]
 
     def answer(self, request: bytes) -> tuple[bytes, State]:
-        """SURVIVORS to AGREEMENT: sign who survived, if they signed their masked vectors."""
+        """SURVIVORS to AGREEMENT: sign who survived, if the neighbours among them signed their masked vectors."""
         session = self.member.session
-        _, (bitmap, records) = decode(self.member.read(Kind.SURVIVORS, request), numbers=0, strings=2)
+        _, (bitmap, root, records, proof) = decode(self.member.read(Kind.SURVIVORS, request), numbers=0, strings=4)
         survivors = self.member.members(bitmap, among=self.sharing)
-        for place, record in zip(survivors, split_records(records, DIGEST + SIGNATURE, len(survivors)), strict=True):
+        alive = self.member.neighbourhood(self.graph, survivors)
+        split = split_records(records, DIGEST + SIGNATURE, len(alive))
+        check_opening(root, survivors, dict(zip(alive, split, strict=True)), proof)
+        for place, record in zip(alive, split, strict=True):
             session.verify(Kind.MASKED, place, session.server, record[:DIGEST], record[DIGEST:])
-        agreed = session.agreed(self.sharing, survivors, records)
+        agreed = session.agreed(self.graph, self.sharing, survivors, root)
         answer = self.member.write(Kind.AGREEMENT, encode([], [agreed]))
-        return answer, KnowsSurvivors(self.member, self.sharing, survivors, self.shares, agreed)
+        return answer, KnowsSurvivors(self.member, self.graph, survivors, self.shares, agreed)
 
 
 @final
@@ -284,29 +300,41 @@ class KnowsSurvivors(State):
     """Shares of other clients' secrets, and who survived according to the server."""
 
     member: Member
-    sharing: tuple[int, ...]
-    survivors: tuple[int, ...]
+    graph: Graph
+    survivors: Members
     shares: Mapping[int, HeldShares]
     agreed: bytes
 
     def answer(self, request: bytes) -> tuple[bytes, State]:
-        """SIGNATURES to REVEAL: if enough clients agree, reveal one share of every owner.
+        """SIGNATURES to REVEAL: if enough witnesses agree, reveal one share of every owner.
 
         Which of the two is this client's own conclusion from the agreed set: nobody can ask for both.
         """
         _, (bitmap, signatures) = decode(self.member.read(Kind.SIGNATURES, request), numbers=0, strings=2)
         self._check_agreement(bitmap, signatures)
-        alive = set(self.survivors)
-        revealed = [held.self_mask if owner in alive else held.mask_key for owner, held in sorted(self.shares.items())]
+        revealed = [
+            held.self_mask if owner in self.survivors else held.mask_key for owner, held in sorted(self.shares.items())
+        ]
         return self.member.write(Kind.REVEAL, encode([], [b"".join(revealed)])), Finished()
 
     def _check_agreement(self, bitmap: bytes, signatures: bytes) -> None:
         session = self.member.session
-        signers = from_bitmap(bitmap, session.size)
-        if not set(signers) <= set(self.survivors):
-            raise BadMembership("a client signs the survivors without being one")
-        if len(signers) < session.parameters.threshold:
-            raise Equivocation(f"{len(signers)} clients agree on the survivors, {session.parameters.threshold} must")
+        signers, needed = Members.read(bitmap, session.size), session.topology.witness_threshold
+        if not (signers <= self.survivors and self.graph.witnesses.issuperset(signers)):
+            raise BadMembership("a client vouches for the survivors that is no witness or did not survive")
+        if len(signers) < needed:
+            raise Equivocation(f"{len(signers)} witnesses agree on the survivors, {needed} must")
         checksum = hashlib.sha256(encode([], [self.agreed])).digest()
         for place, signature in zip(signers, split_records(signatures, SIGNATURE, len(signers)), strict=True):
             session.verify(Kind.AGREEMENT, place, session.server, checksum, signature)
+
+
+def check_opening(root: bytes, members: Members, records: Mapping[int, bytes], proof: bytes) -> None:
+    """Check that some members' records are leaves of a Merkle tree over all members' records.
+
+    Raises:
+        BadMembership: If the tree has another root.
+    """
+    leaves = {members.rank[place]: merkle.leaf(record) for place, record in records.items()}
+    if merkle.root_of(leaves, count=len(members), proof=proof) != root:
+        raise BadMembership("the records that the server shows do not belong to the root that it shows")

@@ -1,20 +1,21 @@
-"""What the messages say: sets of clients as bitmaps, records of one size, and the size of every frame.
+"""What the messages say: records of one size, and the size of every frame.
 
 Every list is one byte string of equal records in the order of the clients' places, so a message has one encoding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
 from securefed.aggregation.identity import SIGNATURE
 from securefed.aggregation.keys import KEY, TAG
+from securefed.aggregation.merkle import HASH, proof_limit
 from securefed.aggregation.packing import packed_size
 from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.refusals import Malformed
 from securefed.aggregation.shamir import SHARE
+from securefed.aggregation.topology import Topology
 from securefed.aggregation.wire import HEADER, Kind, decode, encode
 
 ENVELOPE = HEADER + DIGEST + SIGNATURE + 32
@@ -106,45 +107,29 @@ def split_records(data: bytes, size: int, count: int) -> list[bytes]:
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
-def to_bitmap(members: Iterable[int], total: int) -> bytes:
-    """Return a set of places as ``ceil(total / 8)`` bytes, place ``i`` being bit ``i % 8`` of byte ``i // 8``."""
-    return sum(1 << member for member in members).to_bytes((total + 7) // 8, "little")
-
-
-def from_bitmap(data: bytes, total: int) -> tuple[int, ...]:
-    """Return the places of a bitmap, sorted.
-
-    Raises:
-        Malformed: If the length is not that of ``total`` places, or a bit beyond them is set.
-    """
-    value = int.from_bytes(data, "little")
-    if len(data) != (total + 7) // 8 or value >> total:
-        raise Malformed(f"a bitmap of {len(data)} bytes does not stand for a subset of {total} clients")
-    return tuple(place for place in range(total) if data[place >> 3] >> (place & 7) & 1)
-
-
-def frame_size(kind: Kind, *, clients: int, rostered: int, holders: int, dim: int, bits: int) -> int:
+def frame_size(kind: Kind, *, clients: int, rostered: int, topology: Topology, dim: int, bits: int) -> int:
     """Return the one size that frames of a kind have in one sum, whatever happens in it.
 
     Args:
         kind: The kind of message.
         clients: Size of the cohort.
         rostered: Size of the roster.
-        holders: How many clients hold shares of one client, itself included.
+        topology: How many neighbours and witnesses there are.
         dim: Coordinates on the wire.
         bits: Bits of a coordinate.
     """
-    members = (clients + 7) // 8
+    members, holders = (clients + 7) // 8, topology.holders
+    proof = HASH + proof_limit(holders, clients)
     payload = {
         Kind.PLAN: 512 + (rostered + 7) // 8,
         Kind.ADVERT: Advert.SIZE,
-        Kind.KEYS: members + holders * (Advert.SIZE + SIGNATURE),
+        Kind.KEYS: members + proof + holders * (Advert.SIZE + SIGNATURE),
         Kind.SHARES: holders * SEALED,
         Kind.INBOX: members + holders * SEALED,
         Kind.MASKED: packed_size(dim, bits),
-        Kind.SURVIVORS: members + holders * (DIGEST + SIGNATURE),
+        Kind.SURVIVORS: members + proof + holders * (DIGEST + SIGNATURE),
         Kind.AGREEMENT: DIGEST,
-        Kind.SIGNATURES: members + clients * SIGNATURE,
+        Kind.SIGNATURES: members + topology.witnesses * SIGNATURE,
         Kind.REVEAL: holders * SHARE,
     }
     return ENVELOPE + HEADS + payload[kind]

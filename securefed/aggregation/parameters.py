@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
+from securefed.aggregation.topology import COMPLETE, Topology
 from securefed.encoding import RingVector
 from securefed.errors import CapacityError, ConfigError
 
@@ -18,13 +20,14 @@ NAME_LIMIT = 64
 
 
 def default_threshold(clients: int) -> int:
-    """Return the smallest threshold that is safe against a malicious server: more than two thirds of the clients.
+    """Return how many clients must survive if nothing else is said.
 
-    With ``t = floor(2 n / 3) + 1`` no two sets of ``t`` clients share fewer than ``2 t - n > n / 3`` members, so a
-    server that colludes with up to a third of the cohort cannot have two different survivor sets agreed to
-    (Bonawitz et al. 2017, Theorem 6.5). ``n - t`` clients may drop out.
+    In a small cohort that is ``t = floor(2 n / 3) + 1``: two sets of ``t`` clients share at least ``2 t - n > n / 3``
+    members, so a server that colludes with up to a third of the cohort cannot have two different survivor sets agreed
+    to (Bonawitz et al. 2017, Theorem 6.5). In a large one (see :mod:`securefed.aggregation.topology`) it is nine
+    tenths.
     """
-    return 2 * clients // 3 + 1
+    return 2 * clients // 3 + 1 if clients <= COMPLETE else clients - clients // 10
 
 
 @final
@@ -76,6 +79,7 @@ class Parameters:
         context: What the sum belongs to.
         limit: Largest magnitude that a coordinate of the sum may reach, in ring units, or None if the whole ring is
             used. With a limit, a sum outside it is an error instead of a wrong number.
+        topology: How many neighbours, shares and witnesses; None for the smallest safe ones.
 
     Raises:
         ConfigError: If the cohort is not two or more distinct names, or the threshold does not fit it.
@@ -88,6 +92,7 @@ class Parameters:
     threshold: int
     context: Context
     limit: int | None = None
+    topology: Topology | None = None
 
     def __post_init__(self) -> None:
         """Refuse parameters under which no sum could be exact."""
@@ -120,9 +125,10 @@ class Parameters:
         Raises:
             ConfigError: If the client is not in the cohort.
         """
-        if name not in self.cohort:
+        place = bisect_left(self.cohort, name)
+        if self.cohort[place : place + 1] != (name,):
             raise ConfigError(f"{name!r} is not in the cohort of {len(self.cohort)} clients")
-        return self.cohort.index(name)
+        return place
 
     def check(self, name: str, vector: RingVector) -> None:
         """Refuse a vector that is not what these parameters say.

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
 
+from securefed.aggregation.graph import Graph
 from securefed.aggregation.identity import SERVER, Identity, Roster, verify
-from securefed.aggregation.keys import label
-from securefed.aggregation.messages import frame_size, to_bitmap
+from securefed.aggregation.keys import digest, label
+from securefed.aggregation.members import Members
+from securefed.aggregation.messages import frame_size
 from securefed.aggregation.parameters import Parameters
 from securefed.aggregation.refusals import WrongContext, WrongSender
+from securefed.aggregation.topology import Topology, choose
 from securefed.aggregation.wire import Kind, decode, encode, frame, unframe
 from securefed.errors import ConfigError
 
@@ -37,6 +39,8 @@ class Session:
         """Refuse a cohort with a client that nobody vouches for."""
         if unknown := set(self.parameters.cohort) - set(self.roster.names):
             raise ConfigError(f"{sorted(unknown)} are in the cohort but not in the roster")
+        if self.topology.holders > self.size or self.topology.witnesses > self.size:
+            raise ConfigError(f"{self.topology} does not fit a cohort of {self.size} clients")
 
     @property
     def size(self) -> int:
@@ -47,6 +51,16 @@ class Session:
     def server(self) -> int:
         """The server's place: one past the last client."""
         return self.size
+
+    @cached_property
+    def topology(self) -> Topology:
+        """How many neighbours, shares and witnesses there are."""
+        return self.parameters.topology or choose(self.size, self.parameters.threshold)
+
+    @cached_property
+    def everybody(self) -> Members:
+        """The whole cohort."""
+        return Members.everybody(self.size)
 
     @cached_property
     def checks(self) -> int:
@@ -62,11 +76,13 @@ class Session:
     def plan(self) -> bytes:
         """The payload of the PLAN: every public parameter, deterministically encoded."""
         public, context = self.parameters, self.parameters.context
-        places = [self.roster.names.index(name) for name in public.cohort]
-        members = to_bitmap(places, len(self.roster.names))
+        seats = {name: seat for seat, name in enumerate(self.roster.names)}
+        cohort = Members.of((seats[name] for name in public.cohort), len(seats))
+        sizes = [self.topology.degree, self.topology.share_threshold]
+        sizes += [self.topology.witnesses, self.topology.witness_threshold]
         numbers = [context.round, context.attempt, public.bits, public.dim, public.limit or 0, public.threshold]
         digests = [context.plan, context.model, context.previous, self.roster.root]
-        return encode(numbers, [context.task.encode(), *digests, members])
+        return encode([*numbers, *sizes], [context.task.encode(), *digests, cohort.to_bytes()])
 
     @cached_property
     def context(self) -> bytes:
@@ -79,8 +95,14 @@ class Session:
 
     def frame_size(self, kind: Kind) -> int:
         """Return the one size that frames of a kind have."""
-        sizes = {"clients": self.size, "rostered": len(self.roster.names), "holders": self.size}
-        return frame_size(kind, **sizes, dim=self.length, bits=self.parameters.bits)
+        return frame_size(
+            kind,
+            clients=self.size,
+            rostered=len(self.roster.names),
+            topology=self.topology,
+            dim=self.length,
+            bits=self.parameters.bits,
+        )
 
     def statement(self, kind: Kind, sender: int, receiver: int, payload: bytes) -> bytes:
         """Return what is signed for a message: kind, context, sender, receiver and the payload's SHA-256.
@@ -89,9 +111,9 @@ class Session:
         """
         return self.statement_of(kind, sender, receiver, hashlib.sha256(payload).digest())
 
-    def statement_of(self, kind: Kind, sender: int, receiver: int, digest: bytes) -> bytes:
+    def statement_of(self, kind: Kind, sender: int, receiver: int, checksum: bytes) -> bytes:
         """Return what is signed for a message of which only the payload's SHA-256 is known."""
-        return label(f"message {kind.name}", self.context, sender, receiver) + digest
+        return label(f"message {kind.name}", self.context, sender, receiver) + checksum
 
     def write(self, kind: Kind, payload: bytes, *, by: Identity, sender: int, receiver: int) -> tuple[bytes, bytes]:
         """Return a signed frame, and its signature."""
@@ -117,7 +139,7 @@ class Session:
         self.verify(kind, sender, receiver, hashlib.sha256(payload).digest(), signature)
         return payload, signature
 
-    def verify(self, kind: Kind, sender: int, receiver: int, digest: bytes, signature: bytes) -> None:
+    def verify(self, kind: Kind, sender: int, receiver: int, checksum: bytes, signature: bytes) -> None:
         """Check a signature over a message of which the payload's SHA-256 is known.
 
         Raises:
@@ -125,15 +147,16 @@ class Session:
         """
         name = self.name(sender)
         public = self.roster.server if sender == self.server else self.roster.clients[name]
-        verify(public, self.statement_of(kind, sender, receiver, digest), signature, name=name)
+        verify(public, self.statement_of(kind, sender, receiver, checksum), signature, name=name)
 
-    def agreed(self, sharing: Iterable[int], survivors: Iterable[int], inputs: bytes) -> bytes:
+    def agreed(self, graph: Graph, sharing: Members, survivors: Members, inputs: bytes) -> bytes:
         """Return the digest that clients sign to agree on who survived.
 
         Args:
+            graph: Who advertised which keys.
             sharing: Clients whose shares were dealt.
             survivors: Clients whose masked vectors arrived.
-            inputs: Digest over the masked vectors.
+            inputs: Merkle root over the digests and signatures of the masked vectors.
         """
-        sets = to_bitmap(sharing, self.size) + to_bitmap(survivors, self.size)
-        return hashlib.sha256(label("survivors", self.context) + sets + inputs).digest()
+        sets = sharing.to_bytes() + survivors.to_bytes()
+        return digest(label("survivors", self.context), graph.root, sets, inputs)

@@ -1,0 +1,84 @@
+"""Where the server's messages are written and opened, and refusals noted.
+
+An answer that is not what its sender owed is put aside under the sender's name with the reason, and the sender counts
+as dropped out: one bad client costs its own vector, not the sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import final
+
+from securefed.aggregation.graph import Graph
+from securefed.aggregation.identity import Identity
+from securefed.aggregation.members import Members
+from securefed.aggregation.messages import Advert, Sealed
+from securefed.aggregation.session import Session
+from securefed.aggregation.wire import Kind
+from securefed.errors import ProtocolError, ThresholdError
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where the server's messages are written and opened, and refusals noted."""
+
+    session: Session
+    identity: Identity
+    refusals: dict[str, str] = field(default_factory=dict)
+
+    def write(self, kind: Kind, payloads: Mapping[int, bytes]) -> dict[str, bytes]:
+        """Return a signed frame for every client."""
+        server, session = self.session.server, self.session
+        return {
+            session.name(place): session.write(kind, payload, by=self.identity, sender=server, receiver=place)[0]
+            for place, payload in payloads.items()
+        }
+
+    def read(self, kind: Kind, answers: Mapping[str, bytes], asked: Iterable[int]) -> dict[int, tuple[bytes, bytes]]:
+        """Return payload and signature of every answer that is what its sender owed."""
+        server, opened = self.session.server, {}
+        for place in asked:
+            if (data := answers.get(self.session.name(place))) is None:
+                continue
+            try:
+                opened[place] = self.session.read(kind, data, sender=place, receiver=server)
+            except ProtocolError as error:
+                self.refuse(place, error)
+        return opened
+
+    def refuse(self, place: int, error: ProtocolError) -> None:
+        """Note why a client's answer is put aside."""
+        self.refusals[self.session.name(place)] = f"{type(error).__name__}: {error}"
+
+    def require(self, members: Iterable[int]) -> Members:
+        """Return the clients that are left, if they are enough."""
+        left = Members.of(members, self.session.size)
+        if len(left) < self.session.parameters.threshold:
+            raise ThresholdError(survivors=len(left), threshold=self.session.parameters.threshold)
+        return left
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Dealt:
+    """What the server knows once shares were dealt.
+
+    Attributes:
+        desk: Where messages are written and opened.
+        graph: Who masks with whom.
+        sharing: The clients that dealt shares.
+        adverts: The public keys of everybody who advertised.
+        sealed: What every owner dealt, by owner and holder.
+    """
+
+    desk: Desk
+    graph: Graph
+    sharing: Members
+    adverts: Mapping[int, Advert]
+    sealed: Mapping[int, Mapping[int, Sealed]]
+
+    def neighbours(self, place: int) -> tuple[int, ...]:
+        """Return those that mask with a client and have dealt shares, and itself, sorted."""
+        return self.sharing.among(self.graph.holders(place))

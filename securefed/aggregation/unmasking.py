@@ -1,0 +1,103 @@
+"""The last step of a masked sum: revealed shares give secrets, secrets give masks, and the sum is checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+
+from securefed.aggregation import shamir
+from securefed.aggregation.derivations import (
+    key_share_commitment,
+    pair_mask_key,
+    seed_commitment,
+    self_mask_key,
+    self_share_commitment,
+)
+from securefed.aggregation.desk import Dealt
+from securefed.aggregation.keys import agree, public_key
+from securefed.aggregation.masks import add_mask, subtract_mask
+from securefed.aggregation.members import Members
+from securefed.aggregation.messages import split_records
+from securefed.aggregation.packing import Words, to_ring
+from securefed.aggregation.parameters import exceeds
+from securefed.aggregation.refusals import BadShare, InconsistentSum
+from securefed.aggregation.session import Session
+from securefed.aggregation.wire import decode
+from securefed.encoding import RingVector
+
+
+@final
+@dataclass(frozen=True)
+class Revealed:
+    """The shares that holders revealed, each checked against its commitment.
+
+    Attributes:
+        dealt: What was dealt.
+        survivors: Whose self masks are revealed; of all others it is the mask keys.
+        shares: By owner and point.
+    """
+
+    dealt: Dealt
+    survivors: Members
+    shares: dict[int, dict[int, bytes]] = field(default_factory=dict)
+
+    def add(self, holder: int, payload: bytes) -> None:
+        """Take what one holder reveals: all of it, or nothing.
+
+        Raises:
+            BadShare: If a share is not the one that its owner committed to.
+        """
+        owners = self.dealt.neighbours(holder)
+        _, (records,) = decode(payload, numbers=0, strings=1)
+        shares = dict(zip(owners, split_records(records, shamir.SHARE, len(owners)), strict=True))
+        for owner, share in shares.items():
+            self._check(owner, holder, share)
+        for owner, share in shares.items():
+            self.shares.setdefault(owner, {})[holder + 1] = share
+
+    def unmask(self, total: Words, owner: int) -> None:
+        """Take from the sum what one client left in it: its self mask, or pairwise masks whose partner is missing.
+
+        Raises:
+            ThresholdError: If too few holders revealed their shares.
+            BadShare: If the owner shared something else than it committed to.
+        """
+        session, advert = self.dealt.desk.session, self.dealt.adverts[owner]
+        secret = shamir.combine(self.shares.get(owner, {}), threshold=session.topology.share_threshold)
+        if owner in self.survivors:
+            if seed_commitment(session, owner, secret) != advert.self_mask:
+                raise BadShare(f"{session.name(owner)!r} shared another self mask than it committed to")
+            subtract_mask(total, self_mask_key(session, owner, secret))
+            return
+        if public_key(secret) != advert.mask_key:
+            raise BadShare(f"{session.name(owner)!r} shared another key than it advertised")
+        for peer in self.survivors.among(self.dealt.graph.holders(owner)):
+            key = pair_mask_key(session, owner, peer, agree(secret, self.dealt.adverts[peer].mask_key))
+            remove = subtract_mask if peer < owner else add_mask
+            remove(total, key)
+
+    def _check(self, owner: int, holder: int, share: bytes) -> None:
+        session, sealed = self.dealt.desk.session, self.dealt.sealed[owner][holder]
+        if owner in self.survivors:
+            matches = self_share_commitment(session, owner, holder, share) == sealed.self_commitment
+        else:
+            matches = key_share_commitment(session, owner, holder, share) == sealed.key_commitment
+        if not matches:
+            raise BadShare(f"its share of {session.name(owner)!r} is not the one that was committed to")
+
+
+def checked(session: Session, total: Words, survivors: int) -> RingVector:
+    """Return the sum of the vectors, if every mask has cancelled and no coordinate is beyond the limit.
+
+    Raises:
+        InconsistentSum: If the count coordinates do not say how many clients survived, or the sum is beyond its limit.
+    """
+    bits, dim = session.parameters.bits, session.parameters.dim
+    ring = to_ring(total, bits)
+    if not (ring[dim:] == np.uint64(survivors & (2**bits - 1))).all():
+        raise InconsistentSum(f"the count coordinates do not say {survivors}: a client masked under other conditions")
+    if session.parameters.limit is not None and exceeds(ring[:dim], bits, session.parameters.limit):
+        raise InconsistentSum(f"a coordinate of the sum is beyond the limit of {session.parameters.limit}")
+    return ring[:dim].copy()
