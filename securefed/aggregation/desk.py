@@ -15,6 +15,7 @@ from securefed.aggregation.identity import Identity
 from securefed.aggregation.members import Members
 from securefed.aggregation.messages import Advert, Sealed
 from securefed.aggregation.session import Session
+from securefed.aggregation.transcript import Transcript
 from securefed.aggregation.wire import Kind
 from securefed.errors import ProtocolError, ThresholdError
 
@@ -26,6 +27,7 @@ class Desk:
 
     session: Session
     identity: Identity
+    transcript: Transcript
     refusals: dict[str, str] = field(default_factory=dict)
 
     def write(self, kind: Kind, payloads: Mapping[int, bytes]) -> dict[str, bytes]:
@@ -44,6 +46,7 @@ class Desk:
                 continue
             try:
                 opened[place] = self.session.read(kind, data, sender=place, receiver=server)
+                self.transcript.answer(kind, place, *opened[place])
             except ProtocolError as error:
                 self.refuse(place, error)
         return opened
@@ -51,12 +54,19 @@ class Desk:
     def refuse(self, place: int, error: ProtocolError) -> None:
         """Note why a client's answer is put aside."""
         self.refusals[self.session.name(place)] = f"{type(error).__name__}: {error}"
+        self.transcript.refusal(place, type(error).__name__)
 
-    def require(self, members: Iterable[int]) -> Members:
-        """Return the clients that are left, if they are enough."""
-        left = Members.of(members, self.session.size)
+    def require(self, kind: Kind, members: Iterable[int]) -> Members:
+        """Return the clients that are left after a kind of answer, if they are enough."""
+        left = self.note(kind, members)
         if len(left) < self.session.parameters.threshold:
             raise ThresholdError(survivors=len(left), threshold=self.session.parameters.threshold)
+        return left
+
+    def note(self, kind: Kind, members: Iterable[int]) -> Members:
+        """Record and return the clients that are left after a kind of answer."""
+        left = Members.of(members, self.session.size)
+        self.transcript.members(kind, left)
         return left
 
 

@@ -31,19 +31,24 @@ def label(name: str, context: bytes, *parties: int) -> bytes:
     return _PREFIX + name.encode() + b"\0" + context + struct.pack(f">{len(parties)}I", *parties)
 
 
+def load(private: bytes) -> X25519PrivateKey:
+    """Return the X25519 key of 32 private bytes."""
+    return X25519PrivateKey.from_private_bytes(private)
+
+
 def public_key(private: bytes) -> bytes:
     """Return the X25519 public key of 32 private bytes."""
-    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+    return load(private).public_key().public_bytes_raw()
 
 
-def agree(private: bytes, public: bytes) -> bytes:
+def agree(private: X25519PrivateKey, public: bytes) -> bytes:
     """Return the X25519 shared secret.
 
     Raises:
         ProtocolError: If the public key is one of the few that give everybody the same secret.
     """
     try:
-        return X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(public))
+        return private.exchange(X25519PublicKey.from_public_bytes(public))
     except ValueError as error:
         raise ProtocolError("a public key is not a usable X25519 key") from error
 

@@ -14,15 +14,18 @@ reveal    SIGNATURES, REVEAL           each reveals, per owner, a share of one o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import final
 
 from securefed.aggregation.base import SecureSum
 from securefed.aggregation.identity import Federation
-from securefed.aggregation.masked_client import MaskedClient
+from securefed.aggregation.journal import Journal
+from securefed.aggregation.masked_client import LEAST, MaskedClient
 from securefed.aggregation.masked_server import MaskedServer
 from securefed.aggregation.parameters import Parameters
+from securefed.aggregation.policy import Policy
 from securefed.aggregation.session import Session
 from securefed.encoding import RingVector
 from securefed.errors import ConfigError
@@ -44,6 +47,8 @@ class MaskedSum(SecureSum):
     Attributes:
         parameters: What everybody knows about this sum.
         members: The parties' identities; by default fresh ones that live as long as this object.
+        policy: The floor of every client.
+        journals: What clients remember of earlier sums, by name; those without one remember nothing.
 
     Raises:
         ConfigError: If a client of the cohort has no identity.
@@ -51,6 +56,8 @@ class MaskedSum(SecureSum):
 
     parameters: Parameters
     members: Federation | None = None
+    policy: Policy = LEAST
+    journals: Mapping[str, Journal] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a cohort of strangers."""
@@ -60,7 +67,8 @@ class MaskedSum(SecureSum):
     def client(self, name: str, vector: RingVector, *, rng: Source) -> MaskedClient:
         """Return the role of one client; see :class:`SecureSum`."""
         self.parameters.index(name)
-        return MaskedClient(self._session, self._federation.clients[name], vector, rng=rng)
+        identity, journal = self._federation.clients[name], self.journals.get(name)
+        return MaskedClient(self._session, identity, vector, rng=rng, policy=self.policy, journal=journal)
 
     def server(self) -> MaskedServer:
         """Return the role of the server."""

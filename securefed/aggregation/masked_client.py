@@ -26,12 +26,14 @@ from securefed.aggregation.derivations import (
 )
 from securefed.aggregation.graph import Graph
 from securefed.aggregation.identity import SIGNATURE, Identity
-from securefed.aggregation.keys import agree, public_key, seal, unseal
+from securefed.aggregation.journal import Journal
+from securefed.aggregation.keys import agree, load, public_key, seal, unseal
 from securefed.aggregation.masks import add_mask, subtract_mask
 from securefed.aggregation.members import Members
-from securefed.aggregation.messages import SEALED, Advert, Sealed, split_records
+from securefed.aggregation.messages import SEALED, Advert, Sealed, advert_leaf, split_records
 from securefed.aggregation.packing import Words, pack, word
 from securefed.aggregation.parameters import DIGEST
+from securefed.aggregation.policy import Policy
 from securefed.aggregation.refusals import BadBox, BadMembership, Equivocation, WrongContext
 from securefed.aggregation.session import Session
 from securefed.aggregation.wire import Kind, decode, encode
@@ -48,6 +50,7 @@ class Member:
     session: Session
     identity: Identity
     place: int
+    journal: Journal | None
 
     def read(self, kind: Kind, request: bytes) -> bytes:
         """Return the payload of a request from the server to this client."""
@@ -75,17 +78,43 @@ class Member:
         return left
 
 
+LEAST = Policy()
+"""The floor that holds if a client's owner sets none."""
+
+
 @final
 class MaskedClient(ClientRole):
     """One client's part in one masked sum.
 
+    Args:
+        session: What this client was told about the sum.
+        identity: Its signing key; the name must be in the cohort.
+        vector: Its vector, shape ``(dim,)``, coordinates below ``2**bits``.
+        rng: Where its secrets come from.
+        policy: The floor that its owner set.
+        journal: What it remembers of earlier sums; None remembers nothing beyond this one.
+
     Attributes:
         name: The client's name.
+
+    Raises:
+        PolicyViolation: If the sum is below the floor.
+        ConfigError: If the name or the vector does not fit the parameters.
     """
 
-    def __init__(self, session: Session, identity: Identity, vector: RingVector, *, rng: Source) -> None:
-        member = Member(session, identity, session.parameters.index(identity.name))
+    def __init__(
+        self,
+        session: Session,
+        identity: Identity,
+        vector: RingVector,
+        *,
+        rng: Source,
+        policy: Policy = LEAST,
+        journal: Journal | None = None,
+    ) -> None:
+        policy.check(session.parameters, session.topology)
         session.parameters.check(identity.name, vector)
+        member = Member(session, identity, session.parameters.index(identity.name), journal)
         self.name = identity.name
         self._state: State = KnowsVector(member, vector, rng)
 
@@ -126,6 +155,8 @@ class KnowsVector(State):
         """PLAN to ADVERT: draw the secrets of this sum."""
         if self.member.read(Kind.PLAN, request) != self.member.session.plan:
             raise WrongContext("the server's plan is not the one that this client was told")
+        if self.member.journal is not None:
+            self.member.journal.begin(self.member.session.parameters.context)
         secrets = Secrets(*(shamir.draw(self.rng) for _ in range(3)))
         advert = secrets.advert(self.member)
         following = KnowsSecrets(self.member, self.vector, self.rng, secrets, advert)
@@ -162,9 +193,10 @@ class KnowsSecrets(State):
         """KEYS to SHARES: share the secrets among the neighbours."""
         session, place = self.member.session, self.member.place
         graph, adverts = self._read_adverts(self.member.read(Kind.KEYS, request))
-        boxes = {peer: agree(self.secrets.box_key, advert.box_key) for peer, advert in adverts.items()}
+        box_private, mask_private = load(self.secrets.box_key), load(self.secrets.mask_key)
+        boxes = {peer: agree(box_private, advert.box_key) for peer, advert in adverts.items()}
         masks = {
-            peer: pair_mask_key(session, place, peer, agree(self.secrets.mask_key, advert.mask_key))
+            peer: pair_mask_key(session, place, peer, agree(mask_private, advert.mask_key))
             for peer, advert in adverts.items()
             if peer != place
         }
@@ -181,7 +213,8 @@ class KnowsSecrets(State):
         graph = Graph.of(session.topology, members, root)
         holders = self.member.neighbourhood(graph, members)
         split = split_records(records, Advert.SIZE + SIGNATURE, len(holders))
-        check_opening(root, members, dict(zip(holders, split, strict=True)), proof)
+        leaves = {place: advert_leaf(record) for place, record in zip(holders, split, strict=True)}
+        check_opening(root, members, leaves, proof)
         adverts = {}
         for place, record in zip(holders, split, strict=True):
             adverts[place] = advert = Advert.of(record[: Advert.SIZE])
@@ -234,6 +267,8 @@ class KnowsKeys(State):
         sealed = [Sealed.of(record) for record in split_records(records, SEALED, len(owners))]
         shares = {owner: self._open(owner, record) for owner, record in zip(owners, sealed, strict=True)}
         packed = pack(self._mask(owners), self.member.session.parameters.bits)
+        if self.member.journal is not None:
+            self.member.journal.contribute(self.member.session.parameters.context)
         answer = self.member.write(Kind.MASKED, encode([], [packed]))
         return answer, KnowsShares(self.member, self.graph, sharing, shares)
 
@@ -286,7 +321,8 @@ class KnowsShares(State):
         survivors = self.member.members(bitmap, among=self.sharing)
         alive = self.member.neighbourhood(self.graph, survivors)
         split = split_records(records, DIGEST + SIGNATURE, len(alive))
-        check_opening(root, survivors, dict(zip(alive, split, strict=True)), proof)
+        leaves = {place: merkle.leaf(record) for place, record in zip(alive, split, strict=True)}
+        check_opening(root, survivors, leaves, proof)
         for place, record in zip(alive, split, strict=True):
             session.verify(Kind.MASKED, place, session.server, record[:DIGEST], record[DIGEST:])
         agreed = session.agreed(self.graph, self.sharing, survivors, root)
@@ -312,6 +348,8 @@ class KnowsSurvivors(State):
         """
         _, (bitmap, signatures) = decode(self.member.read(Kind.SIGNATURES, request), numbers=0, strings=2)
         self._check_agreement(bitmap, signatures)
+        if self.member.journal is not None:
+            self.member.journal.reveal(self.member.session.context)
         revealed = [
             held.self_mask if owner in self.survivors else held.mask_key for owner, held in sorted(self.shares.items())
         ]
@@ -329,12 +367,12 @@ class KnowsSurvivors(State):
             session.verify(Kind.AGREEMENT, place, session.server, checksum, signature)
 
 
-def check_opening(root: bytes, members: Members, records: Mapping[int, bytes], proof: bytes) -> None:
-    """Check that some members' records are leaves of a Merkle tree over all members' records.
+def check_opening(root: bytes, members: Members, leaves: Mapping[int, bytes], proof: bytes) -> None:
+    """Check that some members' leaves belong to a Merkle tree over all members.
 
     Raises:
         BadMembership: If the tree has another root.
     """
-    leaves = {members.rank[place]: merkle.leaf(record) for place, record in records.items()}
-    if merkle.root_of(leaves, count=len(members), proof=proof) != root:
+    ranked = {members.rank[place]: leaf for place, leaf in leaves.items()}
+    if merkle.root_of(ranked, count=len(members), proof=proof) != root:
         raise BadMembership("the records that the server shows do not belong to the root that it shows")

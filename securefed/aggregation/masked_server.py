@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -16,10 +16,11 @@ from securefed.aggregation.desk import Dealt, Desk
 from securefed.aggregation.graph import Graph
 from securefed.aggregation.identity import Identity
 from securefed.aggregation.members import Members
-from securefed.aggregation.messages import SEALED, Advert, Sealed, split_records
+from securefed.aggregation.messages import SEALED, Advert, Sealed, advert_leaf, split_records
 from securefed.aggregation.packing import Words, unpack, word
 from securefed.aggregation.refusals import Malformed
 from securefed.aggregation.session import Session
+from securefed.aggregation.transcript import Transcript, nowhere
 from securefed.aggregation.unmasking import Revealed, checked
 from securefed.aggregation.wire import Kind, decode, encode
 from securefed.encoding import RingVector
@@ -28,10 +29,20 @@ from securefed.errors import OutOfTurn, ProtocolError, ThresholdError
 
 @final
 class MaskedServer(ServerRole):
-    """The server's part in one masked sum."""
+    """The server's part in one masked sum.
 
-    def __init__(self, session: Session, identity: Identity) -> None:
-        self._desk = Desk(session, identity)
+    Args:
+        session: The sum.
+        identity: The server's signing key.
+        write: Called with every line of the transcript as it is made.
+
+    Attributes:
+        transcript: The public record of this sum.
+    """
+
+    def __init__(self, session: Session, identity: Identity, *, write: Callable[[str], object] = nowhere) -> None:
+        self.transcript = Transcript(session, identity, write)
+        self._desk = Desk(session, identity, self.transcript)
         self._state: ServerState = Advertising(self._desk)
         self._survivors: tuple[str, ...] = ()
 
@@ -123,8 +134,8 @@ class Advertising(ServerState):
                 adverts[place] = Advert.decode(payload).to_bytes() + signature
             except ProtocolError as error:
                 self.desk.refuse(place, error)
-        members = self.desk.require(adverts)
-        tree = merkle.levels([merkle.leaf(adverts[place]) for place in members])
+        members = self.desk.require(Kind.ADVERT, adverts)
+        tree = merkle.levels([advert_leaf(adverts[place]) for place in members])
         return Sharing(self.desk, Graph.of(session.topology, members, tree[-1][0]), adverts, tree)
 
 
@@ -152,7 +163,7 @@ class Sharing(ServerState):
             except ProtocolError as error:
                 self.desk.refuse(owner, error)
         adverts = {place: Advert.of(record[: Advert.SIZE]) for place, record in self.adverts.items()}
-        return Masking(Dealt(self.desk, self.graph, self.desk.require(sealed), adverts, sealed))
+        return Masking(Dealt(self.desk, self.graph, self.desk.require(Kind.SHARES, sealed), adverts, sealed))
 
     def _keys(self, place: int) -> bytes:
         members = self.graph.members
@@ -189,7 +200,7 @@ class Masking(ServerState):
                 inputs[place] = hashlib.sha256(payload).digest() + signature
             except ProtocolError as error:
                 desk.refuse(place, error)
-        alive = desk.require(inputs)
+        alive = desk.require(Kind.MASKED, inputs)
         tree = merkle.levels([merkle.leaf(inputs[place]) for place in alive])
         return Agreeing(self.dealt, alive, inputs, tree, total)
 
@@ -232,10 +243,11 @@ class Agreeing(ServerState):
                 signatures[place] = signature
             else:
                 desk.refuse(place, Malformed("it agrees to something else than it was shown"))
+        agreeing = desk.note(Kind.AGREEMENT, signatures)
         vouching = {place: signatures[place] for place in sorted(graph.witnesses & signatures.keys())}
         if len(vouching) < (needed := desk.session.topology.witness_threshold):
             raise ThresholdError(survivors=len(vouching), threshold=needed)
-        return Revealing(self.dealt, self.alive, self.masked, Members.of(signatures, desk.session.size), vouching)
+        return Revealing(self.dealt, self.alive, self.masked, agreeing, vouching)
 
     def _shown(self, place: int) -> bytes:
         return opening(self.alive, self.alive.among(self.dealt.graph.holders(place)), self.inputs, self.tree)
@@ -267,15 +279,20 @@ class Revealing(ServerState):
     def collect(self, answers: Mapping[str, bytes]) -> ServerState:
         """Check the REVEALed shares, take the masks off, check the sum."""
         desk, revealed = self.dealt.desk, Revealed(self.dealt, self.alive)
+        holders: list[int] = []
         for holder, (payload, _) in desk.read(Kind.REVEAL, answers, self.holders).items():
             try:
                 revealed.add(holder, payload)
+                holders.append(holder)
             except ProtocolError as error:
                 desk.refuse(holder, error)
-        total = self.masked.copy()
+        desk.note(Kind.REVEAL, holders)
+        masked = self.masked.copy()
         for owner in self.dealt.sharing:
-            revealed.unmask(total, owner)
-        return Done(self.alive, checked(desk.session, total, len(self.alive)))
+            revealed.unmask(masked, owner)
+        total = checked(desk.session, masked, len(self.alive))
+        desk.transcript.close(total)
+        return Done(self.alive, total)
 
 
 @final

@@ -5,12 +5,13 @@ Every list is one byte string of equal records in the order of the clients' plac
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import final
 
 from securefed.aggregation.identity import SIGNATURE
 from securefed.aggregation.keys import KEY, TAG
-from securefed.aggregation.merkle import HASH, proof_limit
+from securefed.aggregation.merkle import HASH, leaf, proof_limit
 from securefed.aggregation.packing import packed_size
 from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.refusals import Malformed
@@ -94,6 +95,12 @@ class Sealed:
     def of(cls, record: bytes) -> Sealed:
         """Read a record of ``SEALED`` bytes."""
         return cls(record[:DIGEST], record[DIGEST : 2 * DIGEST], record[2 * DIGEST :])
+
+
+def advert_leaf(record: bytes) -> bytes:
+    """Return the Merkle leaf of an advertisement with its signature: what is hashed is the payload's digest."""
+    payload = Advert.of(record[: Advert.SIZE]).encode()
+    return leaf(hashlib.sha256(payload).digest() + record[Advert.SIZE :])
 
 
 def split_records(data: bytes, size: int, count: int) -> list[bytes]:

@@ -13,6 +13,7 @@ from securefed.aggregation.keys import digest, label
 from securefed.aggregation.members import Members
 from securefed.aggregation.messages import frame_size
 from securefed.aggregation.parameters import Parameters
+from securefed.aggregation.plan import write_plan
 from securefed.aggregation.refusals import WrongContext, WrongSender
 from securefed.aggregation.topology import Topology, choose
 from securefed.aggregation.wire import Kind, decode, encode, frame, unframe
@@ -74,15 +75,8 @@ class Session:
 
     @cached_property
     def plan(self) -> bytes:
-        """The payload of the PLAN: every public parameter, deterministically encoded."""
-        public, context = self.parameters, self.parameters.context
-        seats = {name: seat for seat, name in enumerate(self.roster.names)}
-        cohort = Members.of((seats[name] for name in public.cohort), len(seats))
-        sizes = [self.topology.degree, self.topology.share_threshold]
-        sizes += [self.topology.witnesses, self.topology.witness_threshold]
-        numbers = [context.round, context.attempt, public.bits, public.dim, public.limit or 0, public.threshold]
-        digests = [context.plan, context.model, context.previous, self.roster.root]
-        return encode([*numbers, *sizes], [context.task.encode(), *digests, cohort.to_bytes()])
+        """The payload of the PLAN."""
+        return write_plan(self.parameters, self.topology, self.roster)
 
     @cached_property
     def context(self) -> bytes:

@@ -30,10 +30,7 @@ _Objects = npt.NDArray[np.object_]
 
 def draw(rng: Source) -> bytes:
     """Return a uniform element of the field, 32 little-endian bytes."""
-    while True:
-        value = int.from_bytes(rng.bytes(SHARE), "little") & (2**255 - 1)
-        if value < PRIME:
-            return value.to_bytes(SHARE, "little")
+    return _draw(1, rng)[0].to_bytes(SHARE, "little")
 
 
 def split(secrets: Sequence[bytes], *, threshold: int, points: Sequence[int], rng: Source) -> list[list[bytes]]:
@@ -57,7 +54,7 @@ def split(secrets: Sequence[bytes], *, threshold: int, points: Sequence[int], rn
         raise ConfigError(f"threshold is {threshold}; it lies between 1 and the {len(points)} holders")
     if len(set(points)) < len(points) or not all(0 < x < 2**32 for x in points):
         raise ConfigError("the holders' points are different and lie in [1, 2**32)")
-    polynomials = [[_element(secret), *_coefficients(threshold - 1, rng)] for secret in secrets]
+    polynomials = [[_element(secret), *_draw(threshold - 1, rng)] for secret in secrets]
     values = _evaluate(np.array(polynomials, dtype=object).T, np.array(points, dtype=object))
     return [[int(value % PRIME).to_bytes(SHARE, "little") for value in row] for row in values]
 
@@ -116,8 +113,12 @@ def _evaluate(coefficients: _Objects, points: _Objects) -> Any:
     return values
 
 
-def _coefficients(count: int, rng: Source) -> list[int]:
-    return [int.from_bytes(draw(rng), "little") for _ in range(count)]
+def _draw(count: int, rng: Source) -> list[int]:
+    """Return uniform elements: 255-bit numbers, of which those that are not below the prime are drawn again."""
+    data = rng.bytes(SHARE * count)
+    drawn = [int.from_bytes(data[at : at + SHARE], "little") % 2**255 for at in range(0, len(data), SHARE)]
+    below = [value for value in drawn if value < PRIME]
+    return below if len(below) == count else below + _draw(count - len(below), rng)
 
 
 def _element(data: bytes) -> int:

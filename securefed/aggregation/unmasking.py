@@ -16,7 +16,7 @@ from securefed.aggregation.derivations import (
     self_share_commitment,
 )
 from securefed.aggregation.desk import Dealt
-from securefed.aggregation.keys import agree, public_key
+from securefed.aggregation.keys import agree, load, public_key
 from securefed.aggregation.masks import add_mask, subtract_mask
 from securefed.aggregation.members import Members
 from securefed.aggregation.messages import split_records
@@ -73,8 +73,9 @@ class Revealed:
             return
         if public_key(secret) != advert.mask_key:
             raise BadShare(f"{session.name(owner)!r} shared another key than it advertised")
+        private = load(secret)
         for peer in self.survivors.among(self.dealt.graph.holders(owner)):
-            key = pair_mask_key(session, owner, peer, agree(secret, self.dealt.adverts[peer].mask_key))
+            key = pair_mask_key(session, owner, peer, agree(private, self.dealt.adverts[peer].mask_key))
             remove = subtract_mask if peer < owner else add_mask
             remove(total, key)
 

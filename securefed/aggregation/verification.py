@@ -1,0 +1,194 @@
+"""Verify a transcript offline, with nothing but the roster.
+
+It shows that these clients, and no others, signed these messages for this plan, that enough witnesses agreed on the
+survivors, and that the server stands by the total. It cannot show that the total is the sum of what the clients sent:
+that would need the masked vectors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+from securefed.aggregation import merkle
+from securefed.aggregation.graph import Graph
+from securefed.aggregation.identity import SERVER, Roster, verify
+from securefed.aggregation.members import Members
+from securefed.aggregation.parameters import Parameters
+from securefed.aggregation.plan import read_plan
+from securefed.aggregation.session import Session
+from securefed.aggregation.transcript import FORMAT, canonical, signed
+from securefed.aggregation.wire import Kind, encode
+from securefed.errors import SecureFedError, VerificationError
+
+_ORDER = (Kind.ADVERT, Kind.SHARES, Kind.MASKED, Kind.AGREEMENT, Kind.REVEAL)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verified:
+    """What a verified transcript says.
+
+    Attributes:
+        parameters: The plan of the sum.
+        survivors: Whose vectors are in it.
+        agreeing: Which of the witnesses signed that.
+        refusals: Clients whose answers were put aside, with the reason.
+        total: SHA-256 of the sum.
+        head: What the next round's context holds.
+    """
+
+    parameters: Parameters
+    survivors: tuple[str, ...]
+    agreeing: tuple[str, ...]
+    refusals: tuple[tuple[str, str], ...]
+    total: bytes
+    head: bytes
+
+
+def verify_transcript(lines: Iterable[str], roster: Roster) -> Verified:
+    """Recompute and check everything that a transcript says.
+
+    Raises:
+        VerificationError: Names the first line that does not hold.
+    """
+    entries, head = _chain([line.rstrip("\n") for line in lines])
+    try:
+        return _Reader(entries, head, roster).verified()
+    except VerificationError:
+        raise
+    except (SecureFedError, KeyError, TypeError, ValueError, StopIteration) as error:
+        raise VerificationError(f"the transcript does not hold: {type(error).__name__}: {error}") from error
+
+
+def _chain(lines: Sequence[str]) -> tuple[list[dict[str, Any]], bytes]:
+    """Return the entries, if every line is canonical and holds the hash of the one before."""
+    entries: list[dict[str, Any]] = []
+    head = None
+    for number, line in enumerate(lines):
+        entry = _parse(line, number)
+        if entry.get("line") != number or (head is not None and entry.get("previous") != head.hex()):
+            raise VerificationError(
+                f"line {number} does not follow the line before it: something was changed or removed"
+            )
+        entries.append(entry)
+        head = hashlib.sha256(line.encode()).digest()
+    if head is None:
+        raise VerificationError("the transcript is empty")
+    return entries, head
+
+
+def _parse(line: str, number: int) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise VerificationError(f"line {number} is not JSON") from error
+    if not isinstance(entry, dict) or canonical(entry) != line:
+        raise VerificationError(f"line {number} is not canonical JSON")
+    return entry
+
+
+@final
+class _Reader:
+    """Walks through the entries once, in order."""
+
+    def __init__(self, entries: Sequence[dict[str, Any]], head: bytes, roster: Roster) -> None:
+        self._entries: Iterator[dict[str, Any]] = iter(entries)
+        self._length = len(entries)
+        self._head = head
+        self._roster = roster
+        self._refusals: list[tuple[str, str]] = []
+        self._now = next(self._entries)
+        self._session = self._read_session()
+
+    def verified(self) -> Verified:
+        """Return what the transcript says, after all of it is checked."""
+        answers, members = {}, {}
+        for kind in _ORDER:
+            answers[kind], members[kind] = self._read_phase(kind)
+        self._check_sets(members)
+        agreeing = self._check_agreement(answers, members)
+        total = self._read_end()
+        name = self._session.name
+        return Verified(
+            parameters=self._session.parameters,
+            survivors=tuple(name(place) for place in members[Kind.MASKED]),
+            agreeing=tuple(name(place) for place in agreeing),
+            refusals=tuple(self._refusals),
+            total=total,
+            head=self._head,
+        )
+
+    def _read_session(self) -> Session:
+        if self._now["kind"] != "plan" or self._now["format"] != FORMAT:
+            raise VerificationError(f"line 0 is not a plan of format {FORMAT}")
+        session = Session(read_plan(bytes.fromhex(self._now["plan"]), self._roster), self._roster)
+        if self._now["previous"] != session.parameters.context.previous.hex():
+            raise VerificationError("line 0 does not follow the round before that its plan names")
+        self._now = next(self._entries)
+        return session
+
+    def _read_phase(self, kind: Kind) -> tuple[dict[int, tuple[bytes, bytes]], Members]:
+        """Return digest and signature of every answer of one kind, and who is left after it."""
+        answers: dict[int, tuple[bytes, bytes]] = {}
+        while self._now["kind"] != "members":
+            self._read_answer(kind, answers)
+            self._now = next(self._entries)
+        if self._now["message"] != kind.name:
+            raise VerificationError(f"expected the members after {kind.name}, found {self._now['message']}")
+        members = Members.read(bytes.fromhex(self._now["members"]), self._session.size)
+        self._now = next(self._entries)
+        if not members <= Members.of(answers, self._session.size):
+            raise VerificationError(f"somebody counts as a sender of {kind.name} without having signed one")
+        return answers, members
+
+    def _read_answer(self, kind: Kind, answers: dict[int, tuple[bytes, bytes]]) -> None:
+        place = self._session.parameters.index(self._now["client"])
+        if self._now["kind"] == "refusal":
+            self._refusals.append((self._now["client"], self._now["reason"]))
+            return
+        if (self._now["kind"], self._now["message"]) != ("answer", kind.name) or place in answers:
+            raise VerificationError(f"line {self._now['line']} does not belong among the answers {kind.name}")
+        checksum, signature = bytes.fromhex(self._now["payload"]), bytes.fromhex(self._now["signature"])
+        self._session.verify(kind, place, self._session.server, checksum, signature)
+        answers[place] = (checksum, signature)
+
+    def _check_sets(self, members: dict[Kind, Members]) -> None:
+        for before, after in itertools.pairwise(_ORDER):
+            if not members[after] <= members[before]:
+                raise VerificationError(f"somebody sent {after.name} without having sent {before.name}")
+        if len(members[Kind.MASKED]) < self._session.parameters.threshold:
+            raise VerificationError(f"{len(members[Kind.MASKED])} clients survived, too few for the threshold")
+
+    def _check_agreement(
+        self, answers: dict[Kind, dict[int, tuple[bytes, bytes]]], members: dict[Kind, Members]
+    ) -> list[int]:
+        """Return the witnesses that signed exactly these survivors, if they are enough."""
+        roots = {kind: self._root(answers[kind], members[kind]) for kind in (Kind.ADVERT, Kind.MASKED)}
+        graph = Graph.of(self._session.topology, members[Kind.ADVERT], roots[Kind.ADVERT])
+        agreed = self._session.agreed(graph, members[Kind.SHARES], members[Kind.MASKED], roots[Kind.MASKED])
+        expected = hashlib.sha256(encode([], [agreed])).digest()
+        signers = {place for place in members[Kind.AGREEMENT] if answers[Kind.AGREEMENT][place][0] == expected}
+        agreeing = sorted(signers & graph.witnesses)
+        if len(agreeing) < self._session.topology.witness_threshold:
+            raise VerificationError(f"{len(agreeing)} witnesses agree on the survivors, too few")
+        return agreeing
+
+    @staticmethod
+    def _root(answers: dict[int, tuple[bytes, bytes]], members: Members) -> bytes:
+        return merkle.levels([merkle.leaf(b"".join(answers[place])) for place in members])[-1][0]
+
+    def _read_end(self) -> bytes:
+        total = bytes.fromhex(self._now["digest"])
+        if self._now["kind"] != "total" or len(total) != 32:
+            raise VerificationError("the digest of the total is missing")
+        last = next(self._entries)
+        if last["kind"] != "signature" or last["line"] != self._length - 1:
+            raise VerificationError("the transcript does not end with the server's signature")
+        before = bytes.fromhex(last["previous"])
+        verify(self._roster.server, signed(before), bytes.fromhex(last["signature"]), name=SERVER)
+        return total
