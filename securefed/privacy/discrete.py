@@ -182,7 +182,7 @@ class _Uniform:
         self.bits += 64
 
     def compare(self, bound: Decimal, digits: int) -> int:
-        """Return -1 if the number lies below a bound that is correct to ``digits - 5`` digits, 1 if above, 0 if unknown."""
+        """Return -1 if below a bound that is correct to ``digits - 5`` digits, 1 if above, 0 if unknown."""
         exact = Context(prec=digits + self.bits)
         scaled, slack = exact.multiply(bound, Decimal(2**self.bits)), exact.scaleb(Decimal(2**self.bits), 5 - digits)
         low = int(exact.subtract(scaled, slack).to_integral_value(ROUND_FLOOR))

@@ -128,8 +128,7 @@ class Ledger:
             ledger._begin(dataset, budget_epsilon, budget_delta)
         return ledger
 
-    def charge(self, event: SumOfShares, *, run: str, round: int, purpose: str, plan_digest: str) -> Entry:  # noqa:
-    A002
+    def charge(self, event: SumOfShares, *, run: str, round: int, purpose: str, plan_digest: str) -> Entry:
         """Charge one event; when this returns, the charge is on disk.
 
         Raises:
