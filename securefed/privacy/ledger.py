@@ -18,7 +18,7 @@ import math
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeAlias, final
@@ -117,15 +117,17 @@ class Ledger:
             raise ConfigError(
                 f"the budget is ({budget_epsilon}, {budget_delta}); epsilon must be positive, delta in (0, 1)"
             )
-        with _named(path):
+        with ExitStack() as failed, _named(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+            failed.callback(connection.close)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("CREATE TABLE IF NOT EXISTS lines (number INTEGER PRIMARY KEY, line TEXT NOT NULL)")
             connection.execute("CREATE TABLE IF NOT EXISTS salt (salt TEXT NOT NULL)")
-        ledger = cls(path, connection)
-        with ledger._writing():
-            ledger._begin(dataset, budget_epsilon, budget_delta)
+            ledger = cls(path, connection)
+            with ledger._writing():
+                ledger._begin(dataset, budget_epsilon, budget_delta)
+            failed.pop_all()
         return ledger
 
     def charge(self, event: SumOfShares, *, run: str, round: int, purpose: str, plan_digest: str) -> Entry:

@@ -1,0 +1,151 @@
+"""A report's plain values to what people read: JSON, Markdown and a plot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from securefed.errors import ConfigError
+from securefed.reports.report import Json
+
+
+def write(report: Json, folder: Path) -> None:
+    """Write ``report.json``, ``report.md`` and ``report.png`` into a folder.
+
+    Raises:
+        ConfigError: If the folder cannot be written.
+    """
+    try:
+        (folder / "report.json").write_text(to_json(report), encoding="utf-8")
+        (folder / "report.md").write_text(to_markdown(report), encoding="utf-8")
+        plot(report, folder / "report.png")
+    except OSError as error:
+        raise ConfigError(f"the report cannot be written to {folder}: {error.strerror}") from error
+
+
+def to_json(report: Json) -> str:
+    """Return the report as JSON; numbers that JSON does not have are refused."""
+    return json.dumps(report, indent=2, allow_nan=False) + "\n"
+
+
+def to_markdown(report: Json) -> str:
+    """Return the report as Markdown."""
+    parts = [
+        "# Privacy report",
+        *(f"> **{warning}**" for warning in report["warnings"]),
+        _headline(report),
+        f"**Who is trusted.** {report['trust']}",
+        "## What the epsilon speaks of",
+        _bullets([f"**{name}**: {text}" for name, text in report["definition"].items()]),
+    ]
+    if report["spend"]:
+        parts += ["## Assumptions", _assumptions(report), "## Spend", _spend(report)]
+    parts += [
+        "## Accuracy and spend by round",
+        _rounds(report),
+        "![Accuracy and epsilon by round](report.png)",
+        "## Mechanism",
+        _bullets([f"{name}: {_shown(value)}" for name, value in report["mechanism"].items()]),
+        "## Secure sum",
+        _bullets([f"{k}: {_shown(v)}" for k, v in report["secure_sum"].items() if k != "survivors_by_round"]),
+        "## Not protected",
+        _bullets(report["unprotected"]),
+        "## To repeat or check",
+        _bullets(
+            [
+                f"plan {report['plan_digest']}",
+                f"model {report['model']['name']}, weights {report['model']['sha256']}",
+                f"adapter {report['adapter_sha256']}",
+                ", ".join(f"{name} {version}" for name, version in report["versions"].items()),
+                "`securefed verify` with the folder of this file recomputes every figure from the ledgers",
+            ]
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _headline(report: Json) -> str:
+    budget = "no differential privacy"
+    if report["spend"]:
+        budget = (
+            f"(ε = {report['epsilon']:.4f}, δ = {report['delta']:g}) against the server and its colluders, "
+            f"ε = {report['epsilon_server_view']:.4f} against everybody else"
+        )
+    return _table(
+        ["", ""],
+        [
+            ["Setting", f"{report['setting']}, {report['clients']} clients, {report['rounds']} rounds"],
+            ["Updates travel", report["secure"]],
+            ["Budget spent", budget],
+            ["Accuracy", f"{report['accuracy']:.4f} on the held-out split of {report['data']}"],
+            ["Zero-shot accuracy", f"{report['zero_shot_accuracy']:.4f}"],
+        ],
+    )
+
+
+def _assumptions(report: Json) -> str:
+    rows = [[item["assumption"], item["status"], item["evidence"]] for item in report["assumptions"]]
+    return _table(["Assumption", "Status", "Evidence"], rows)
+
+
+def _spend(report: Json) -> str:
+    rows = [
+        [name, f"{spend['epsilon']:.4f}", f"{spend['budget']:.4f}", f"{spend['left']:.4f}", str(spend["runs"])]
+        for name, spend in report["spend"]["per_client"].items()
+    ]
+    return _table(["Client", "ε spent", "ε budget", "ε left", "Runs on this data"], rows)
+
+
+def _rounds(report: Json) -> str:
+    spent = report["spend"]["per_round"] if report["spend"] else [None] * report["rounds"]
+    rows = [
+        [str(number), f"{accuracy:.4f}", "none" if epsilon is None else f"{epsilon:.4f}", str(len(survivors))]
+        for number, (accuracy, epsilon, survivors) in enumerate(
+            zip(report["accuracy_by_round"], spent, report["secure_sum"]["survivors_by_round"], strict=True), 1
+        )
+    ]
+    return _table(["Round", "Accuracy", "ε so far", "Clients in the sum"], rows)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _bullets(items: list[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)
+
+
+def _shown(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def plot(report: Json, path: Path) -> None:
+    """Draw accuracy and epsilon over the rounds."""
+    # The object interface leaves matplotlib's global state alone and needs no display.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 4.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    rounds = range(1, report["rounds"] + 1)
+    axes.plot(
+        [0, *rounds], [report["initial_accuracy"], *report["accuracy_by_round"]], color="#0b6e99", label="accuracy"
+    )
+    axes.axhline(report["zero_shot_accuracy"], color="#555555", linestyle=":", label="zero-shot accuracy")
+    axes.set(xlabel="round", ylabel="accuracy on the held-out split", xlim=(0, report["rounds"]))
+    handles = list(axes.get_lines())
+    if report["spend"]:
+        spent = axes.twinx()
+        (line,) = spent.plot([0, *rounds], [0, *report["spend"]["per_round"]], color="#b3541e", linestyle="--")
+        line.set_label(f"ε spent (δ = {report['delta']:g})")
+        spent.set(ylabel="ε spent", ylim=(0, None))
+        handles.append(line)
+    axes.legend(handles=handles, loc="lower right", frameon=False)
+    title = f"{report['data']}, {report['setting']}, {report['clients']} clients"
+    axes.set_title(
+        title if report["private"] else f"NOT PRIVATE: {title}", color="black" if report["private"] else "#b00020"
+    )
+    axes.grid(alpha=0.25)
+    figure.savefig(path, dpi=120)

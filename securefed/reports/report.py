@@ -1,0 +1,268 @@
+"""A run directory to plain values: everything in a report is derived here, nothing is typed by hand.
+
+Epsilon is computed from the exported ledgers, never read from a place where it was stored.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import platform
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, final
+
+from securefed.errors import ConfigError, VerificationError
+from securefed.plan import Plan
+from securefed.privacy import accounting
+from securefed.privacy.ledger import Book, read_export
+from securefed.reports.statements import definition, trust, unprotected
+
+Json: TypeAlias = dict[str, Any]
+Status: TypeAlias = Literal["enforced", "attested", "violated"]
+
+VERSIONED = ("securefed", "numpy", "torch", "open_clip_torch", "cryptography", "dp-accounting")
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRecord:
+    """What a run left on disk, read and checked for completeness.
+
+    Attributes:
+        plan: Its public choices.
+        start: The first line of its metrics.
+        rounds: One line a round.
+        end: The last line, or empty if the run did not finish.
+        ledgers: Each client's exported ledger, all runs on its data included.
+        messages: Lines of the transcript.
+    """
+
+    plan: Plan
+    start: Json
+    rounds: Sequence[Json]
+    end: Json
+    ledgers: Mapping[str, Book]
+    messages: Sequence[Json] = field(repr=False)
+
+    @classmethod
+    def read(cls, folder: Path) -> RunRecord:
+        """Read a run directory.
+
+        Raises:
+            ConfigError: If it is not one, or the run did not finish.
+            LedgerError: If an exported ledger's chain does not hold.
+        """
+        plan = Plan.from_toml(folder / "plan.toml")
+        lines = read_lines(folder / "metrics.jsonl")
+        kinds = defaultdict(list)
+        for line in lines:
+            kinds[line.get("kind")].append(line)
+        if len(kinds["start"]) != 1 or len(kinds["end"]) != 1:
+            raise ConfigError(
+                f"the run in {folder} did not finish; start it again in a new folder with the same ledger"
+            )
+        exports = sorted((folder / "ledger").glob("*.jsonl"))
+        return cls(
+            plan=plan,
+            start=kinds["start"][0],
+            rounds=kinds["round"],
+            end=kinds["end"][0],
+            ledgers={path.stem: read_export(path) for path in exports},
+            messages=read_lines(folder / "transcript.jsonl"),
+        )
+
+
+def read_lines(path: Path) -> list[Json]:
+    """Read a file of JSON lines.
+
+    Raises:
+        ConfigError: If it is missing.
+        VerificationError: If a line is not a JSON object.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}; is this the folder of a run?") from error
+    lines = []
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError:
+            value = None
+        if not isinstance(value, dict):
+            raise VerificationError(f"{path.name} line {number} is not a JSON object")
+        lines.append(value)
+    return lines
+
+
+def build(record: RunRecord) -> Json:
+    """Return the report of a run as plain values, ready for JSON."""
+    plan = record.plan
+    return {
+        "schema": "securefed-report/1",
+        "warnings": warnings(record),
+        **privacy(record),
+        "accuracy": record.rounds[-1]["accuracy"],
+        "zero_shot_accuracy": record.start["zero_shot_accuracy"],
+        "initial_accuracy": record.start["initial_accuracy"],
+        "accuracy_by_round": [line["accuracy"] for line in record.rounds],
+        "data": plan.data,
+        "partition": plan.partition,
+        "setting": plan.setting,
+        "secure": plan.secure,
+        "clients": plan.clients,
+        "rounds": plan.rounds,
+        "definition": definition(plan),
+        "trust": trust(plan),
+        "assumptions": assumptions(record),
+        "mechanism": mechanism(plan),
+        "secure_sum": secure_sum(record),
+        "unprotected": unprotected(plan),
+        "seconds": record.end["seconds"],
+        "plan_digest": plan.digest,
+        "model": {"name": plan.model, "sha256": plan.model_digest},
+        "adapter_sha256": record.end["adapter_sha256"],
+        "versions": {name: importlib.metadata.version(name) for name in VERSIONED}
+        | {"python": platform.python_version()},
+    }
+
+
+def warnings(record: RunRecord) -> list[str]:
+    """Return what must stand at the top of every rendering, most serious first."""
+    found = []
+    if not record.plan.private:
+        found.append("NOT PRIVATE: this run was made without differential privacy.")
+    elif not record.start["secret_noise"]:
+        found.append("NOT PRIVATE: keys and noise came from a seed; anybody who knows it can take the noise away.")
+    if record.plan.secure == "plain":
+        found.append("NOT CONFIDENTIAL: updates travelled in the clear; the server saw each client's update.")
+        if record.plan.setting == "distributed":
+            found.append("NOT PRIVATE AGAINST THE SERVER: one client's share of the noise does not protect its update.")
+    return found
+
+
+def privacy(record: RunRecord) -> Json:
+    """Return epsilon in both views, from the ledgers, and what each round and client spent."""
+    plan = record.plan
+    if not plan.private:
+        return {"private": False, "epsilon": None, "delta": plan.delta, "spend": None}
+    clients = {name: client_spend(book, plan) for name, book in record.ledgers.items()}
+    worst = max(clients.values(), key=lambda spend: spend["epsilon"])
+    own = [entry.event for entry in next(iter(record.ledgers.values())).entries if entry.run == record.start["run"]]
+    return {
+        "private": bool(record.start["secret_noise"]),
+        "epsilon": worst["epsilon"],
+        "delta": plan.delta,
+        "epsilon_target": plan.epsilon,
+        "epsilon_server_view": worst["epsilon_server_view"],
+        "epsilon_this_run": accounting.epsilon(own, delta=plan.delta, view="coalition"),
+        "spend": {
+            "per_round": [
+                accounting.epsilon(own[:count], delta=plan.delta, view="coalition") for count in range(1, len(own) + 1)
+            ],
+            "per_client": clients,
+        },
+    }
+
+
+def client_spend(book: Book, plan: Plan) -> Json:
+    """Return what one client's data has spent over all runs, and what is left of its budget."""
+    events = [entry.event for entry in book.entries]
+    spent = accounting.epsilon(events, delta=plan.delta, view="coalition")
+    return {
+        "epsilon": spent,
+        "epsilon_server_view": accounting.epsilon(events, delta=plan.delta, view="server"),
+        "budget": book.budget_epsilon,
+        "left": max(book.budget_epsilon - spent, 0.0),
+        "charges": len(events),
+        "runs": len({entry.run for entry in book.entries}),
+        "head": book.head,
+    }
+
+
+def mechanism(plan: Plan) -> Json:
+    """Return the numbers that noise and ring are made of."""
+    shown: Json = {
+        "clip_norm": plan.clip_norm,
+        "step": plan.encoding.step,
+        "bits": plan.bits,
+        "dim": plan.dim,
+        "expected_records": plan.expected_records,
+    }
+    if plan.private:
+        event = plan.event
+        shown |= {
+            "name": event.mechanism,
+            "noise_multiplier": plan.noise_multiplier,
+            "sensitivity_ring_units": event.sensitivity,
+            "share_stddev_ring_units": event.share_stddev,
+            "shares": event.shares,
+            "max_dropouts": event.max_dropouts,
+            "max_colluders": event.max_colluders,
+            "sum_stddev": plan.share_stddev * math.sqrt(plan.clients) * plan.encoding.step,
+        }
+    return shown
+
+
+def secure_sum(record: RunRecord) -> Json:
+    """Return what travelled and who was in each sum."""
+    sent: dict[str, int] = defaultdict(int)
+    for line in record.messages:
+        sent[line["direction"]] += line["bytes"]
+    pairs = record.plan.clients * len(record.rounds)
+    return {
+        "threshold": record.plan.threshold,
+        "survivors_by_round": [line["survivors"] for line in record.rounds],
+        "messages": len(record.messages),
+        "bytes_up_per_client_and_round": sent["answer"] / pairs,
+        "bytes_down_per_client_and_round": sent["request"] / pairs,
+    }
+
+
+def assumptions(record: RunRecord) -> list[Json]:
+    """Return what the guarantee rests on, and whether the code enforces it or somebody has to vouch for it."""
+    plan = record.plan
+    if not plan.private:
+        return []
+
+    def item(statement: str, status: Status, evidence: str) -> Json:
+        return {"assumption": statement, "status": status, "evidence": evidence}
+
+    least = min(len(line["survivors"]) for line in record.rounds)
+    secret = bool(record.start["secret_noise"])
+    found = [
+        item("every record's gradient is clipped before it is added", "enforced", f"clip_norm {plan.clip_norm:.6g}"),
+        item("initial parameters do not depend on records", "enforced", "keys come from generated images"),
+        item(
+            "noise comes from the operating system's generator",
+            "enforced" if secret else "violated",
+            "no seed was given" if secret else "the run was given a seed for its noise",
+        ),
+        item("each charge was durable before its noise was drawn", "enforced", "hash-chained ledger"),
+        item(
+            "the normaliser is a public number",
+            "attested",
+            f"expected_records {plan.expected_records} is stated in the plan and assumed to be public",
+        ),
+        item("one record belongs to one client", "attested", "the partition of the data"),
+    ]
+    if plan.setting == "distributed":
+        found += [
+            item(
+                f"at least {plan.threshold} clients are in every sum",
+                "enforced" if least >= plan.threshold else "violated",
+                f"the smallest sum had {least}",
+            ),
+            item(
+                f"at most {plan.max_colluders} clients reveal their share of the noise, the others draw it honestly",
+                "attested",
+                "cannot be seen from a run",
+            ),
+        ]
+    if plan.setting == "distributed" and plan.secure == "mask":
+        found.append(item("the server follows the secure sum's protocol", "attested", "see SECURITY.md"))
+    return found

@@ -1,0 +1,56 @@
+"""The sentences of a report: what is promised, to whom, under which assumptions. Chosen by the plan, never typed."""
+
+from __future__ import annotations
+
+from securefed.plan import Plan
+
+TRUST = {
+    ("distributed", "mask"): (
+        "Nobody is trusted with records or with one client's update. The server sees the noisy sum only, if it follows "
+        "the protocol and at most {colluders} clients show it what they hold; the stated epsilon covers all it sees. "
+        "At least {honest} clients are trusted to add their share of the noise."
+    ),
+    ("distributed", "plain"): (
+        "The server is trusted with every client's update, which carries a share of the noise only. "
+        "The stated epsilon holds for those who see the sums and the adapter, not for the server."
+    ),
+    ("per-client", "mask"): (
+        "Nobody is trusted: each client's message has the stated epsilon by itself, even for a server that colludes "
+        "with all other clients. The masks hide single updates on top of that."
+    ),
+    ("per-client", "plain"): "Nobody is trusted: each client's message has the stated epsilon by itself.",
+    ("none", "mask"): "Everybody who sees the sums or the adapter is trusted: there is no differential privacy.",
+    ("none", "plain"): "The server is trusted with every client's exact update: nothing protects the records.",
+}
+
+NEIGHBOURS = {
+    "add-or-remove-one": "data sets that differ by one record, present in one of them and absent in the other",
+    "replace-one": "data sets of the same size that differ in one record's content",
+}
+
+
+def trust(plan: Plan) -> str:
+    """Return who has to be trusted with what."""
+    sentence = TRUST[plan.setting, plan.secure]
+    return sentence.format(colluders=plan.max_colluders, honest=plan.honest_shares)
+
+
+def definition(plan: Plan) -> dict[str, str]:
+    """Return what exactly the epsilon speaks of."""
+    return {
+        "unit": "record: one image with its label; somebody with several images is covered several times",
+        "adjacency": NEIGHBOURS[plan.adjacency],
+        "accesses": "every use of the clients' records for training, in all runs that charged the same ledgers",
+        "outputs": "every noisy sum, every intermediate adapter and the released adapter",
+    }
+
+
+def unprotected(plan: Plan) -> list[str]:
+    """Return what leaves, or enters the run, outside the mechanism."""
+    return [
+        "the public choices in plan.toml, among them the expected number of records and the class names",
+        "which clients took part and which dropped out, per round",
+        "accuracy on the held-out split: its images belong to no client and are not covered",
+        "choices made before the run; hyper-parameters are meant to come from public data",
+        "timing of the computation on a client",
+    ]

@@ -1,0 +1,92 @@
+"""Check a run directory from itself alone: chains, digests, and every figure of the report recomputed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from securefed.errors import ConfigError, VerificationError
+from securefed.reports.report import Json, RunRecord, build
+
+TOLERANCE = 1e-9
+"""Relative difference that recomputed floats may have on another machine."""
+
+MACHINE = ("versions",)
+"""Entries of a report that speak of the machine it was made on."""
+
+
+def verify(folder: Path) -> Json:
+    """Recompute a run's report and compare it with the one on disk.
+
+    Returns:
+        The recomputed report.
+
+    Raises:
+        ConfigError: If the folder is not a finished run with a report.
+        LedgerError: If a ledger's chain does not hold.
+        VerificationError: If anything differs; the message names the first difference.
+    """
+    record = RunRecord.read(folder)
+    if record.start["plan_digest"] != record.plan.digest:
+        raise VerificationError(
+            "plan.toml is not the plan of this run: its digest differs from the one in metrics.jsonl"
+        )
+    adapter = hashlib.sha256((folder / "adapter.safetensors").read_bytes()).hexdigest()
+    if adapter != record.end["adapter_sha256"]:
+        raise VerificationError("adapter.safetensors is not the adapter of this run: its digest differs")
+    _check_charges(record)
+    recomputed: Json = json.loads(json.dumps(build(record)))
+    difference = _first_difference(_read(folder / "report.json"), recomputed, "report")
+    if difference:
+        raise VerificationError(f"report.json does not follow from the run: {difference}")
+    return recomputed
+
+
+def _check_charges(record: RunRecord) -> None:
+    """Every round of a private run was charged to every client, as the plan says."""
+    plan, run = record.plan, record.start["run"]
+    if not plan.private:
+        return
+    if set(record.ledgers) != set(plan.cohort):
+        raise VerificationError("there is not exactly one ledger for each client of the plan")
+    for name, book in record.ledgers.items():
+        own = [entry for entry in book.entries if entry.run == run]
+        if [entry.round for entry in own] != list(range(1, plan.rounds + 1)):
+            raise VerificationError(f"the ledger of {name} does not hold one charge for each of {plan.rounds} rounds")
+        if any(entry.event != plan.event or entry.plan_digest != plan.digest for entry in own):
+            raise VerificationError(f"the ledger of {name} was charged for something else than the plan")
+
+
+def _read(path: Path) -> Json:
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}; make it with 'securefed report'") from error
+    except json.JSONDecodeError as error:
+        raise VerificationError(f"{path.name} is not JSON: {error}") from error
+    if not isinstance(report, dict):
+        raise VerificationError(f"{path.name} is not a JSON object")
+    return report
+
+
+def _first_difference(stored: object, recomputed: object, where: str) -> str | None:
+    if isinstance(stored, dict) and isinstance(recomputed, dict):
+        if set(stored) != set(recomputed):
+            return f"{where} has other entries: {sorted(set(stored) ^ set(recomputed))}"
+        pairs = [(key, stored[key], recomputed[key]) for key in recomputed if key not in MACHINE]
+    elif isinstance(stored, list) and isinstance(recomputed, list):
+        if len(stored) != len(recomputed):
+            return f"{where} has {len(stored)} items, {len(recomputed)} follow from the run"
+        pairs = [(index, *both) for index, both in enumerate(zip(stored, recomputed, strict=True))]
+    elif _equal(stored, recomputed):
+        return None
+    else:
+        return f"{where} is {stored!r}, {recomputed!r} follows from the run"
+    return next((d for key, a, b in pairs if (d := _first_difference(a, b, f"{where}.{key}"))), None)
+
+
+def _equal(stored: object, recomputed: object) -> bool:
+    if isinstance(stored, float) and isinstance(recomputed, float):
+        return abs(stored - recomputed) <= TOLERANCE * max(abs(stored), abs(recomputed))
+    return type(stored) is type(recomputed) and stored == recomputed

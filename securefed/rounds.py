@@ -1,0 +1,175 @@
+"""One whole round in this process, on one page: the executable specification.
+
+Every engine runs the same roles in the same order; what they sum is bit-equal to what :func:`run_round` sums.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias, final
+
+import numpy as np
+
+from securefed.aggregation.base import SecureSum, never, secure_sum, unrecorded
+from securefed.aggregation.masked import MaskedSum
+from securefed.aggregation.parameters import Context, Parameters
+from securefed.aggregation.plain import PlainSum
+from securefed.encoding import RingVector, Vector
+from securefed.errors import ConfigError
+from securefed.plan import Plan
+from securefed.privacy.discrete import discrete_gaussian
+from securefed.privacy.ledger import Ledger
+from securefed.rng import Source
+from securefed.training import clipped_sum
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from securefed.adapters.base import Adapter
+
+
+Stage: TypeAlias = Callable[[str], AbstractContextManager[None]]
+"""Called with the name of a stage around the work that belongs to it; see :class:`securefed.runs.Stopwatch`."""
+
+
+def untimed(name: str) -> AbstractContextManager[None]:
+    """Time nothing."""
+    return nullcontext()
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Client:
+    """What one client holds and nobody else sees.
+
+    Attributes:
+        name: Its name in the cohort.
+        features: Features of its images, shape ``(n, feature_dim)``.
+        labels: Their classes, shape ``(n,)``.
+        ledger: Of its data set; None only in a run without privacy.
+    """
+
+    name: str
+    features: Tensor = field(repr=False)
+    labels: Tensor = field(repr=False)
+    ledger: Ledger | None
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class ServerState:
+    """What the server carries from one round to the next: public values only.
+
+    Attributes:
+        adapter: The current adapter.
+        velocity: Running sum of updates (momentum), shape ``(dim,)``.
+    """
+
+    adapter: Adapter
+    velocity: Vector
+
+    @classmethod
+    def initial(cls, adapter: Adapter) -> ServerState:
+        """Start from a public adapter at rest."""
+        return cls(adapter=adapter, velocity=np.zeros_like(adapter.vector()))
+
+    def moved(self, plan: Plan, total: Vector) -> ServerState:
+        """Take one step along the sum of clipped gradients, divided by a public number of records."""
+        velocity = plan.momentum * self.velocity + total / plan.expected_records
+        adapter = self.adapter.moved_to(self.adapter.vector() - plan.learning_rate * velocity)
+        return ServerState(adapter=adapter, velocity=velocity)
+
+
+def contribution(
+    plan: Plan, adapter: Adapter, client: Client, *, run: str, number: int, rng: Source, stage: Stage = untimed
+) -> RingVector:
+    """Return what one client puts into the sum: charged, clipped, quantised, then noised.
+
+    The charge is durable before the noise is drawn: a crash in between costs budget, never privacy.
+
+    Raises:
+        BudgetExceeded: If the client's ledger refuses; its records have not been touched.
+        ConfigError: If a private plan meets a client without a ledger.
+    """
+    if plan.private:
+        if client.ledger is None:
+            raise ConfigError(f"{client.name} has no ledger; a private plan charges one before it touches data")
+        with stage("ledger"):
+            client.ledger.charge(plan.event, run=run, round=number, purpose="train", plan_digest=plan.digest)
+    with stage("train"):
+        total = clipped_sum(adapter, client.features, client.labels, clip_norm=plan.clip_norm)
+        integers = plan.encoding.to_integers(total)
+    if plan.private:
+        with stage("noise"):
+            integers += discrete_gaussian(plan.share_stddev, plan.dim, rng=rng)
+    return plan.encoding.to_ring(integers)
+
+
+def sum_of(plan: Plan, adapter: Adapter, *, run: str, number: int) -> SecureSum:
+    """Return the secure sum of one round, bound to this plan, run, round and adapter.
+
+    A client that was given another plan or another adapter derives other masks: the sum is then noise and is refused,
+    not opened.
+    """
+    context = Context(
+        task=run,
+        round=number,
+        model=hashlib.sha256(adapter.vector().tobytes()).digest(),
+        plan=bytes.fromhex(plan.digest),
+    )
+    parameters = Parameters(
+        bits=plan.bits,
+        dim=plan.dim,
+        cohort=plan.cohort,
+        threshold=plan.threshold,
+        context=context,
+        limit=plan.encoding.largest_sum,
+    )
+    return {"mask": MaskedSum, "plain": PlainSum}[plan.secure](parameters)
+
+
+def run_round(
+    plan: Plan,
+    state: ServerState,
+    clients: Sequence[Client],
+    *,
+    run: str,
+    number: int,
+    rng: Callable[[str], Source],
+    lost: Callable[[str, str], bool] = never,
+    record: Callable[[str, str, str, bytes], None] = unrecorded,
+    stage: Stage = untimed,
+) -> tuple[ServerState, tuple[str, ...]]:
+    """Run one round: every client contributes, the server learns a noisy sum and moves the adapter.
+
+    Args:
+        plan: The public choices.
+        state: What the server carries over.
+        clients: The cohort, in the plan's order.
+        run: Name of the run, for ledger and context.
+        number: Of the round, from 1.
+        rng: Gives each client its own source of randomness.
+        lost: Called with phase and client; True if that answer never arrives.
+        record: Sees every message.
+        stage: Times the stages.
+
+    Returns:
+        The server's next state, and the clients whose contributions are in the sum.
+
+    Raises:
+        BudgetExceeded: If a ledger refuses.
+        ThresholdError: If too few clients answer; the round is lost and its budget spent.
+    """
+    sums = sum_of(plan, state.adapter, run=run, number=number)
+    roles = {}
+    for client in clients:
+        source = rng(client.name)
+        vector = contribution(plan, state.adapter, client, run=run, number=number, rng=source, stage=stage)
+        roles[client.name] = sums.client(client.name, vector, rng=source)
+    server = sums.server()
+    with stage("secure sum"):
+        total = secure_sum(server, roles, lost=lost, record=record)
+    return state.moved(plan, plan.encoding.decode(total)), server.survivors

@@ -1,0 +1,309 @@
+"""A run on disk: what was planned, what was charged, what was sent, what came out.
+
+::
+
+    runs/NAME/
+      plan.toml             every public choice
+      ledger/CLIENT.sqlite  what each client's data was charged (unless another folder is named)
+      ledger/CLIENT.jsonl   its export, which reports and verification read
+      transcript.jsonl      round, phase, size and digest of every message
+      metrics.jsonl         what was measured, round by round
+      adapter.safetensors   the released adapter
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, final
+
+from safetensors.numpy import save_file
+
+from securefed import rng as randomness
+from securefed.adapters import clip
+from securefed.adapters.base import top1
+from securefed.adapters.cachefl import CacheFL
+from securefed.data import datasets, partition
+from securefed.errors import ConfigError
+from securefed.plan import Plan
+from securefed.privacy.ledger import Ledger
+from securefed.rng import Source
+from securefed.rounds import Client, ServerState, run_round
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from securefed.adapters.base import Adapter
+
+VANISH_PHASES = ("mask", "plain")
+"""Where a simulated dropout leaves: keys and shares are out, noise is drawn, its vector never arrives."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Materials:
+    """What a simulated federation is made of.
+
+    Attributes:
+        shards: Features and labels of each client, by name.
+        test: Features and labels of the held-out split, which no choice looks at.
+        adapter: The initial, public adapter.
+        zero_shot_accuracy: Of the frozen model alone, on the held-out split.
+    """
+
+    shards: Mapping[str, tuple[Tensor, Tensor]] = field(repr=False)
+    test: tuple[Tensor, Tensor] = field(repr=False)
+    adapter: Adapter
+    zero_shot_accuracy: float
+
+
+@final
+@dataclass(slots=True)
+class Stopwatch:
+    """Seconds spent in each stage of a run.
+
+    Attributes:
+        seconds: By stage, in the order of their first use.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time of the block to a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def prepare(plan: Plan, *, watch: Stopwatch) -> Materials:
+    """Load images and model, encode every image once and make the public initial adapter.
+
+    Raises:
+        ConfigError: If the plan names something that does not exist, or the weights are not the pinned ones.
+    """
+    with watch.stage("load"):
+        data = datasets.load(plan.data, seed=plan.seed, records=plan.expected_records, classes=plan.classes)
+        parts = partition.partition(plan.partition, data.train, plan.clients, rng=_data_source(plan, "partition"))
+        generated = datasets.public_images(
+            plan.classes, plan.adapter.images_per_class, rng=_data_source(plan, "generated images")
+        )
+        model = clip.load(plan.model, sha256=plan.model_digest)
+    with watch.stage("encode"):
+        train, test, public = (model.encode_images(images.pixels) for images in (data.train, data.test, generated))
+        text = model.encode_classes(plan.classes)
+        train_labels, test_labels, public_labels = (
+            clip.as_tensor(images.labels) for images in (data.train, data.test, generated)
+        )
+    choices = plan.adapter
+    adapter = CacheFL.from_generated(
+        public,
+        public_labels,
+        text=text,
+        scale=model.logit_scale,
+        alpha=choices.alpha,
+        beta=choices.beta,
+        keys_per_class=choices.keys_per_class,
+        shrinkage=choices.shrinkage,
+    )
+    return Materials(
+        shards={name: (train[part], train_labels[part]) for name, part in zip(plan.cohort, parts, strict=True)},
+        test=(test, test_labels),
+        adapter=adapter,
+        zero_shot_accuracy=top1(adapter.zero_shot(test), test_labels),
+    )
+
+
+def _data_source(plan: Plan, label: str) -> Source:
+    return randomness.seeded(plan.seed, label)
+
+
+def create_folder(path: Path) -> None:
+    """Make the folder of a new run.
+
+    Raises:
+        ConfigError: If it exists and is not empty, or cannot be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()):
+            raise ConfigError(f"{path} is not empty; a run never overwrites another. Name a new folder")
+        probe = path / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}. Name a folder that can") from error
+
+
+@contextmanager
+def open_ledgers(plan: Plan, folder: Path) -> Iterator[dict[str, Ledger]]:
+    """Open one ledger a client, and refuse the whole plan now if any of them would refuse a round later.
+
+    A ledger belongs to a client's data, not to a run: one that exists already keeps its budget, and what earlier runs
+    spent counts.
+
+    Raises:
+        BudgetExceeded: If what is left does not cover the plan.
+        LedgerError: If a ledger cannot be opened.
+    """
+    with ExitStack() as stack:
+        ledgers = {}
+        for name in plan.cohort if plan.epsilon is not None else ():
+            ledger = Ledger.open(
+                folder / f"{name}.sqlite",
+                dataset=f"{plan.data}/{name}",
+                budget_epsilon=plan.epsilon or 0.0,
+                budget_delta=plan.delta,
+            )
+            stack.callback(ledger.close)
+            ledger.preflight([plan.event] * plan.rounds)
+            ledgers[name] = ledger
+        yield ledgers
+
+
+def execute(
+    plan: Plan,
+    out: Path,
+    *,
+    ledgers: Path | None = None,
+    vanishing: int = 0,
+    rng: Callable[[str], Source] = lambda _client: randomness.secure(),
+    on_round: Callable[[int, float], None] = lambda _number, _accuracy: None,
+) -> None:
+    """Carry out a plan and leave everything about it in a folder.
+
+    Args:
+        plan: The public choices.
+        out: Folder of the run; must be new or empty.
+        ledgers: Folder of the clients' ledgers; by default inside the run.
+        vanishing: Simulated dropouts a round: other clients each time, gone after their noise was drawn.
+        rng: Gives each client its source of keys and noise. Anything but the operating system's generator is recorded,
+            and the run's report says that it is not private.
+        on_round: Told after each round its number and the accuracy on the held-out split.
+
+    Raises:
+        ConfigError: If the plan or the folder does not hold; nothing has been charged.
+        BudgetExceeded: If a ledger refuses; nothing has been charged.
+    """
+    if not 0 <= vanishing <= plan.max_dropouts:
+        raise ConfigError(
+            f"{vanishing} clients are to vanish each round, the plan tolerates {plan.max_dropouts} of {plan.clients}; "
+            "raise max_dropouts (which adds noise) or let fewer vanish"
+        )
+    create_folder(out)
+    (out / "plan.toml").write_text(plan.to_toml(), encoding="utf-8")
+    watch = Stopwatch()
+    with open_ledgers(plan, ledgers or out / "ledger") as books:
+        materials = prepare(plan, watch=watch)
+        with Lines(out / "metrics.jsonl") as metrics, Lines(out / "transcript.jsonl") as transcript:
+            state = _train(
+                plan,
+                materials,
+                books,
+                sources={name: rng(name) for name in plan.cohort},
+                vanishing=vanishing,
+                metrics=metrics,
+                transcript=transcript,
+                watch=watch,
+                on_round=on_round,
+            )
+            save_file(state.adapter.tensors(), out / "adapter.safetensors", metadata={"plan_digest": plan.digest})
+            (out / "ledger").mkdir(exist_ok=True)
+            for name, book in books.items():
+                book.export(out / "ledger" / f"{name}.jsonl")
+            digest = hashlib.sha256((out / "adapter.safetensors").read_bytes()).hexdigest()
+            metrics.append(kind="end", adapter_sha256=digest, seconds=watch.seconds)
+
+
+def _train(
+    plan: Plan,
+    materials: Materials,
+    books: Mapping[str, Ledger],
+    *,
+    sources: Mapping[str, Source],
+    vanishing: int,
+    metrics: Lines,
+    transcript: Lines,
+    watch: Stopwatch,
+    on_round: Callable[[int, float], None],
+) -> ServerState:
+    """Run all rounds and write down what happens."""
+    run = uuid.uuid4().hex[:12]
+    clients = [
+        Client(name=name, features=features, labels=labels, ledger=books.get(name))
+        for name, (features, labels) in materials.shards.items()
+    ]
+    metrics.append(
+        kind="start",
+        run=run,
+        plan_digest=plan.digest,
+        secret_noise=all(source.is_secret for source in sources.values()),
+        zero_shot_accuracy=materials.zero_shot_accuracy,
+        initial_accuracy=materials.adapter.accuracy(*materials.test),
+    )
+    state = ServerState.initial(materials.adapter)
+    for number in range(1, plan.rounds + 1):
+        gone = absent(plan, number, vanishing)
+        state, survivors = run_round(
+            plan,
+            state,
+            clients,
+            run=run,
+            number=number,
+            rng=sources.__getitem__,
+            lost=partial(_is_lost, gone),
+            record=partial(transcript.message, number),
+            stage=watch.stage,
+        )
+        with watch.stage("evaluate"):
+            accuracy = state.adapter.accuracy(*materials.test)
+        metrics.append(kind="round", number=number, accuracy=accuracy, survivors=survivors)
+        on_round(number, accuracy)
+    return state
+
+
+def absent(plan: Plan, number: int, vanishing: int) -> frozenset[str]:
+    """Return who vanishes in a round: the next ``vanishing`` clients in turn."""
+    start = (number - 1) * vanishing
+    return frozenset(plan.cohort[(start + i) % plan.clients] for i in range(vanishing))
+
+
+def _is_lost(gone: frozenset[str], phase: str, client: str) -> bool:
+    return phase in VANISH_PHASES and client in gone
+
+
+@final
+class Lines:
+    """A file of JSON lines that grows while a run goes on."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", encoding="utf-8")
+
+    def append(self, **values: object) -> None:
+        """Write one line, and hand it to the operating system at once."""
+        self._file.write(json.dumps(values) + "\n")
+        self._file.flush()
+
+    def message(self, number: int, *message: *tuple[str, str, str, bytes]) -> None:
+        """Write down a message of a round: its phase, client, direction, size and SHA-256."""
+        phase, client, direction, content = message
+        digest = hashlib.sha256(content).hexdigest()
+        size = len(content)
+        self.append(round=number, phase=phase, client=client, direction=direction, bytes=size, sha256=digest)
+
+    def __enter__(self) -> Self:
+        """Return the file."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._file.close()
