@@ -1,9 +1,9 @@
 """One private CacheFL step against the same step without privacy, and against Opacus.
 
-Work: 256 records of 512 features, a cache of 160 keys (10 classes x 16), cross-entropy; the gradient with respect to the
-keys. Private: clip each record's gradient, add the clipped ones, quantise, add integer noise. Without privacy: the plain sum
-of gradients, by the same formulas. Peers do the private sum of the same model through Opacus' hooks and ghost clipping.
-All in float64 on one thread.
+Work: 256 records of 512 features, a cache of 160 keys (10 classes x 16), cross-entropy; the gradient with respect to
+the keys. Private: clip each record's gradient, add the clipped ones, quantise, add integer noise. Without privacy: the
+plain sum of gradients, by the same formulas. Peers do the private sum of the same model through Opacus' hooks and ghost
+clipping. All in float64 on one thread.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from securefed.aggregation.parameters import default_threshold
 from securefed.encoding import TAIL, FixedPoint
 from securefed.errors import CapacityError, ConfigError
 from securefed.privacy import accounting
@@ -163,6 +164,12 @@ class Plan(BaseModel):
                 raise ConfigError("setting 'none' has no epsilon and no noise; choose 'distributed' or 'per-client'")
         else:
             self._privacy_holds()
+        if self.max_dropouts > self.clients - default_threshold(self.clients):
+            raise ConfigError(
+                f"max_dropouts is {self.max_dropouts}; of {self.clients} clients at most "
+                f"{self.clients - default_threshold(self.clients)} may drop out: where a third can, a server could have "
+                "two different sets of survivors opened"
+            )
         if self.honest_shares - (0 if self.setting == "none" else 1) < 1:
             raise ConfigError(
                 f"of {self.clients} clients, {self.max_dropouts} may drop out and {self.max_colluders} may collude; "

@@ -150,7 +150,9 @@ def test_whitening_makes_the_spread_inside_classes_round():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"alpha": 0.0}, {"beta": -1.0}, {"keys_per_class": 0}, {"keys_per_class": 9}, {"shrinkage": 0.0}], ids=str
+    "changes",
+    [{"alpha": 0.0}, {"beta": -1.0}, {"keys_per_class": 0}, {"keys_per_class": 9}, {"shrinkage": 0.0}],
+    ids=str,
 )
 def test_choices_that_make_no_cache_are_refused(changes):
     choices = {"alpha": 1.0, "beta": 1.0, "keys_per_class": 2, "shrinkage": 0.1} | changes

@@ -1,4 +1,4 @@
-"""The discrete Gaussian sampler: the right distribution, at the right scale, from the right generator, decided exactly."""
+"""The discrete Gaussian sampler: right distribution, right scale, right generator, and decided exactly."""
 
 import random
 from fractions import Fraction
