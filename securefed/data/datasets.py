@@ -1,0 +1,206 @@
+"""Data sets: images with labels and domains, and a held-out test split that no choice looks at.
+
+Two families, neither of which is ever downloaded: ``digits``, the 1,797 real handwritten digits that scikit-learn
+bundles, and ``world:DOMAIN[,DOMAIN]``, generated images (:mod:`securefed.data.world`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+
+from securefed.data import world
+from securefed.data.scene import SIZE
+from securefed.data.world import DIGITS, DOMAINS, OBJECTS, PUBLIC_DOMAINS, SPARE_DOMAINS, Labels, Pixels
+from securefed.errors import ConfigError, DataError
+from securefed.rng import Source, seeded
+
+WORLD_TRAIN = 3200
+"""Training images of a generated data set, over all its domains, unless asked otherwise."""
+
+WORLD_TEST = 1200
+"""Held-out images of a generated data set, over all its domains."""
+
+_ALL_DOMAINS = (*DOMAINS, *SPARE_DOMAINS)
+
+DIGITS_HELD_OUT = 0.2
+"""Share of the real digits that is held out, class by class."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Images:
+    """Images, what they show and in which domain.
+
+    Attributes:
+        pixels: RGB, uint8, shape ``(n, height, width, 3)``.
+        labels: Indices into ``class_names``, int64, shape ``(n,)``.
+        domains: Indices into ``domain_names``, int64, shape ``(n,)``.
+        class_names: Public and fixed.
+        domain_names: Likewise.
+
+    Raises:
+        DataError: If the parts do not fit together.
+    """
+
+    pixels: Pixels = field(repr=False)
+    labels: Labels = field(repr=False)
+    domains: Labels = field(repr=False)
+    class_names: tuple[str, ...]
+    domain_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse parts that do not fit together."""
+        if self.pixels.ndim != 4 or self.pixels.shape[3] != 3 or self.pixels.dtype != np.uint8:
+            raise DataError(
+                f"pixels have shape {self.pixels.shape} and type {self.pixels.dtype}; images are (n, h, w, 3), uint8"
+            )
+        for kind, indices, names in (
+            ("labels", self.labels, self.class_names),
+            ("domains", self.domains, self.domain_names),
+        ):
+            if indices.shape != (len(self.pixels),) or indices.dtype != np.int64:
+                raise DataError(
+                    f"{kind} have shape {indices.shape} and type {indices.dtype}; "
+                    f"{len(self.pixels)} images need shape ({len(self.pixels)},), int64"
+                )
+            if len(indices) and (indices.min() < 0 or indices.max() >= len(names)):
+                raise DataError(f"{kind} lie in {indices.min()}..{indices.max()}; there are {len(names)} names")
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.pixels)
+
+    def take(self, indices: Labels) -> Images:
+        """Return the images at the given positions, in that order."""
+        return replace(self, pixels=self.pixels[indices], labels=self.labels[indices], domains=self.domains[indices])
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """A named data set, split once.
+
+    Attributes:
+        name: What :func:`load` was asked for.
+        train: What clients hold.
+        test: Held out; nothing is ever chosen by it.
+    """
+
+    name: str
+    train: Images
+    test: Images
+
+
+def load(name: str, *, seed: int, records: int | None = None, classes: Sequence[str] | None = None) -> DataSet:
+    """Load a data set.
+
+    Args:
+        name: ``digits`` or ``world:DOMAIN[,DOMAIN]``.
+        seed: Of the split and of generated images.
+        records: Training images, over all domains; by default 3,200 generated ones or all real ones there are.
+        classes: Class names, in the order of their labels; by default the ten digits or the 22 objects.
+
+    Returns:
+        The data set; domains are equally frequent (to within one image), and so are the classes of generated images
+        within each domain.
+
+    Raises:
+        ConfigError: If a data set, domain or class is unknown, or a class is named twice.
+        DataError: If there are fewer records than asked for, or fewer than one is asked for.
+    """
+    if records is not None and records < 1:
+        raise DataError(f"records is {records}; a data set has at least one")
+    family, _, domains = name.partition(":")
+    if name == "digits":
+        return _digits(seed, records, _distinct(DIGITS if classes is None else classes, DIGITS))
+    if family != "world":
+        raise ConfigError(f"data set {name!r} is unknown; choose 'digits' or 'world:' and domains of {_ALL_DOMAINS}")
+    names = tuple(domain.strip() for domain in domains.split(","))
+    chosen = _distinct(OBJECTS if classes is None else classes, world.CLASSES)
+    for domain in names:
+        world.check_known("domain", domain, _ALL_DOMAINS)
+    if len(set(names)) < len(names):
+        raise ConfigError(f"data set {name!r} names a domain twice; name each once")
+    train = _generated(names, chosen, WORLD_TRAIN if records is None else records, seeded(seed, "world", "train"))
+    return DataSet(name, train, _generated(names, chosen, WORLD_TEST, seeded(seed, "world", "test")))
+
+
+def public_images(
+    class_names: Sequence[str], per_class: int, *, domains: Sequence[str] = PUBLIC_DOMAINS, rng: Source
+) -> Images:
+    """Generate class-balanced images that belong to nobody, such as cache keys are made from.
+
+    Args:
+        class_names: Classes of the world.
+        per_class: Images of each class, spread evenly over the domains.
+        domains: By default the public ones, which no client's data comes from.
+        rng: Of the images.
+
+    Returns:
+        ``len(class_names) * per_class`` images, grouped by domain.
+
+    Raises:
+        ConfigError: If a class or domain is unknown or named twice.
+        DataError: If ``per_class`` is below one.
+    """
+    if per_class < 1:
+        raise DataError(f"per_class is {per_class}; each class needs at least one image")
+    return _generated(tuple(domains), _distinct(class_names, world.CLASSES), per_class * len(class_names), rng)
+
+
+def _distinct(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    for name in names:
+        world.check_known("class", name, known)
+    if len(set(names)) < len(names) or not names:
+        raise ConfigError(f"classes are {', '.join(names) or 'none'}; name at least one, and each once")
+    return tuple(names)
+
+
+def _generated(domains: tuple[str, ...], classes: tuple[str, ...], count: int, rng: Source) -> Images:
+    """Draw ``count`` images; classes, domains and pairs of both differ by at most one in how often they occur."""
+    i = np.arange(count, dtype=np.int64)
+    labels, domain = i % len(classes), (i + i // math.lcm(len(classes), len(domains))) % len(domains)
+    order = np.lexsort((labels, domain))
+    labels, domain = labels[order], domain[order]
+    indices = world.class_indices(classes)[labels]
+    pixels = [world.render(name, indices[domain == k], rng=rng) for k, name in enumerate(domains)]
+    return Images(np.concatenate(pixels), labels, domain, classes, domains)
+
+
+def _digits(seed: int, records: int | None, classes: tuple[str, ...]) -> DataSet:
+    from sklearn.datasets import load_digits
+
+    bundled = load_digits()
+    wanted = [np.flatnonzero(bundled.target == DIGITS.index(name)) for name in classes]
+    rows = np.concatenate(wanted)
+    labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(own) for own in wanted])
+    images = Images(_scaled_up(bundled.images[rows]), labels, np.zeros_like(labels), classes, ("digits",))
+    random = seeded(seed, "digits").generator()
+    held_out = np.concatenate([_share(np.flatnonzero(labels == c), random) for c in range(len(classes))])
+    rest = random.permutation(np.setdiff1d(np.arange(len(labels)), held_out))
+    if records is not None and records > len(rest):
+        raise DataError(f"{records} records were asked for; 'digits' has {len(rest)} outside the held-out split")
+    return DataSet("digits", images.take(rest[:records]), images.take(held_out))
+
+
+def _share(indices: Labels, random: np.random.Generator) -> Labels:
+    return random.permutation(indices)[: round(DIGITS_HELD_OUT * len(indices))]
+
+
+def _scaled_up(images: npt.NDArray[np.float64]) -> Pixels:
+    """Return 8 x 8 digits of ink 0 to 16 as RGB: 28 x 28, bicubic, with a black border up to 32 x 32."""
+    from PIL import Image
+
+    border = (SIZE - 28) // 2
+    pixels = np.zeros((len(images), SIZE, SIZE, 3), np.uint8)
+    for i, image in enumerate(images):
+        large = Image.fromarray((image / 16 * 255).astype(np.float32)).resize((28, 28), Image.Resampling.BICUBIC)
+        inked = np.clip(np.asarray(large), 0, 255).round().astype(np.uint8)
+        pixels[i, border:-border, border:-border] = inked[..., None]
+    return pixels

@@ -1,0 +1,151 @@
+"""Choose CacheFL's hyper-parameters as a function of the noise, on generated domains that serve for nothing else.
+
+    python -m tools.choose_cachefl
+
+No client's data, no real image and no domain of a published figure is looked at: the stand-in tasks are objects and digits
+in the spare domains and two of the hardest ones (:data:`TASKS`). For each level of noise a random search keeps the choices
+with the best mean accuracy. What it writes, ``benchmarks/results/cachefl_choices.json``, is where the table in
+``securefed/recipes.py`` comes from.
+
+The *noise level* is the standard deviation, per coordinate and in units of ``clip_norm``, that the mean gradient would carry
+if the whole budget were spent in one round. Spent over ``T`` rounds, each carries ``sqrt(T)`` times as much.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from securefed import rng
+from securefed.adapters import clip
+from securefed.adapters.base import Adapter
+from securefed.adapters.cachefl import CacheFL
+from securefed.data import datasets, world
+from securefed.plan import CacheChoices
+from securefed.training import clipped_sum
+
+DOMAINS = "world:relief,thermal,mosaic,stipple"
+TASKS = (("objects", world.OBJECTS[:12], 3200), ("digits", world.DIGITS, 1440))
+LEVELS = (0.0, 3e-4, 1e-3, 3e-3, 1e-2)
+TRIALS, FINALISTS = 90, 8
+OUT = Path(__file__).parent.parent / "benchmarks" / "results" / "cachefl_choices.json"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One point of the search."""
+
+    alpha: float
+    beta: float
+    keys_per_class: int
+    shrinkage: float
+    relative_clip: float
+    step: float
+    momentum: float
+    rounds: int
+
+
+def draws(seed: int) -> Iterator[Choice]:
+    """Return points of the search, at random."""
+    random = rng.seeded(seed, "search").generator()
+    while True:
+        yield Choice(
+            alpha=float(random.choice([1.0, 3.0, 10.0, 30.0])),
+            beta=float(random.choice([0.5, 1.0, 2.0])),
+            keys_per_class=int(random.choice([1, 2, 4])),
+            shrinkage=float(random.choice([0.01, 0.03, 0.1])),
+            relative_clip=float(random.choice([0.01, 0.03, 0.1, 0.3])),
+            step=float(random.choice([0.5, 1.0, 2.0, 4.0, 8.0, 16.0])),
+            momentum=float(random.choice([0.0, 0.5, 0.9])),
+            rounds=int(random.choice([10, 20, 40])),
+        )
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """Features of one stand-in task."""
+
+    train: tuple[Tensor, Tensor]
+    test: tuple[Tensor, Tensor]
+    public: tuple[Tensor, Tensor]
+    text: Tensor
+    scale: float
+
+    @classmethod
+    def load(cls, model: clip.Clip, classes: tuple[str, ...], records: int) -> Task:
+        """Render and encode."""
+        data = datasets.load(DOMAINS, seed=77, records=records, classes=classes)
+        images = datasets.public_images(classes, CacheChoices().images_per_class, rng=rng.seeded(78))
+        train, test, public = (
+            (model.encode_images(part.pixels), clip.as_tensor(part.labels)) for part in (data.train, data.test, images)
+        )
+        return cls(train, test, public, model.encode_classes(classes), model.logit_scale)
+
+    def accuracy(self, choice: Choice, level: float, *, seed: int) -> float:
+        """Train on the union of the records with float noise of the right size, and return held-out accuracy."""
+        adapter: Adapter = CacheFL.from_generated(
+            *self.public,
+            text=self.text,
+            scale=self.scale,
+            alpha=choice.alpha,
+            beta=choice.beta,
+            keys_per_class=choice.keys_per_class,
+            shrinkage=choice.shrinkage,
+        )
+        noise = rng.seeded(seed, "noise").generator()
+        bound = choice.relative_clip * choice.alpha * choice.beta * math.sqrt(2 * choice.keys_per_class)
+        velocity = np.zeros_like(adapter.vector())
+        for _ in range(choice.rounds):
+            mean = clipped_sum(adapter, *self.train, clip_norm=bound) / len(self.train[0]) / bound
+            mean += level * math.sqrt(choice.rounds) * noise.standard_normal(len(mean))
+            velocity = choice.momentum * velocity + mean
+            adapter = adapter.moved_to(adapter.vector() - choice.step * velocity)
+        return adapter.accuracy(*self.test)
+
+
+def main() -> None:
+    """Search, print and keep."""
+    torch.set_num_threads(1)
+    model = clip.load()
+    tasks = {name: Task.load(model, classes, records) for name, classes, records in TASKS}
+    found = []
+    for level in LEVELS:
+        started = time.perf_counter()
+        scored = []
+        source = draws(round(1e6 * level))
+        for _ in range(TRIALS):
+            choice = next(source)
+            scored.append((sum(task.accuracy(choice, level, seed=0) for task in tasks.values()), choice))
+        scored.sort(key=lambda pair: -pair[0])
+        best, figures = max(
+            ((choice, repeated(tasks, choice, level)) for _, choice in scored[:FINALISTS]),
+            key=lambda pair: sum(sum(values) for values in pair[1].values()),
+        )
+        means = {name: sum(values) / len(values) for name, values in figures.items()}
+        found.append({"level": level, **asdict(best), "accuracy": means})
+        print(json.dumps(found[-1]), f"{time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+    OUT.parent.mkdir(exist_ok=True)
+    zero_shot = {name: float((clip.zero_shot(t.test[0], t.text) == t.test[1]).double().mean()) for name, t in tasks.items()}
+    kept = {"domains": DOMAINS, "model": model.digest, "zero_shot": zero_shot, "trials": TRIALS, "choices": found}
+    OUT.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+
+
+def repeated(tasks: dict[str, Task], choice: Choice, level: float) -> dict[str, list[float]]:
+    """Return accuracies over three draws of the noise."""
+    return {name: [task.accuracy(choice, level, seed=seed) for seed in (1, 2, 3)] for name, task in tasks.items()}
+
+
+if __name__ == "__main__":
+    main()
