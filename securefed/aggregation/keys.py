@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from securefed.errors import ProtocolError
+from securefed.aggregation.refusals import BadBox, Malformed
 
 KEY = 32
 """Bytes of every key, public or secret."""
@@ -24,6 +24,8 @@ TAG = 16
 """Bytes that a sealed box is longer than its content."""
 
 _PREFIX = b"securefed/1/"
+
+_PROBE = X25519PrivateKey.from_private_bytes(bytes(32))
 
 
 def label(name: str, context: bytes, *parties: int) -> bytes:
@@ -45,12 +47,21 @@ def agree(private: X25519PrivateKey, public: bytes) -> bytes:
     """Return the X25519 shared secret.
 
     Raises:
-        ProtocolError: If the public key is one of the few that give everybody the same secret.
+        Malformed: If the public key is one of the few that give everybody the same secret.
     """
     try:
         return private.exchange(X25519PublicKey.from_public_bytes(public))
     except ValueError as error:
-        raise ProtocolError("a public key is not a usable X25519 key") from error
+        raise Malformed("a public key is not a usable X25519 key") from error
+
+
+def is_usable(public: bytes) -> bool:
+    """Tell whether a public key is one that :func:`agree` accepts, which does not depend on the private key."""
+    try:
+        agree(_PROBE, public)
+    except Malformed:
+        return False
+    return True
 
 
 def derive(secret: bytes, info: bytes) -> bytes:
@@ -70,12 +81,12 @@ def unseal(key: bytes, box: bytes, associated: bytes) -> bytes:
     """Return the content of a box.
 
     Raises:
-        ProtocolError: If the box, its sender, receiver, context or associated data were changed.
+        BadBox: If the box, its sender, receiver, context or associated data were changed.
     """
     try:
         return AESGCM(key).decrypt(bytes(12), box, associated)
     except InvalidTag as error:
-        raise ProtocolError("a sealed box does not open: it was changed or is meant for somebody else") from error
+        raise BadBox("a sealed box does not open: it was changed or is meant for somebody else") from error
 
 
 def digest(info: bytes, *parts: bytes) -> bytes:

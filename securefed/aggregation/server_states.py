@@ -1,0 +1,298 @@
+"""What the server of a masked sum knows between two phases.
+
+It never keeps a masked vector: each is added to the sum when it arrives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from securefed.aggregation import merkle
+from securefed.aggregation.desk import Dealt, Desk
+from securefed.aggregation.graph import Graph
+from securefed.aggregation.keys import is_usable
+from securefed.aggregation.members import Members
+from securefed.aggregation.messages import SEALED, Advert, Sealed, advert_leaf, split_records
+from securefed.aggregation.packing import Words, unpack, word
+from securefed.aggregation.refusals import BadMembership, Malformed
+from securefed.aggregation.unmasking import Revealed, checked
+from securefed.aggregation.wire import Kind, decode, encode
+from securefed.encoding import RingVector
+from securefed.errors import OutOfTurn, ProtocolError, ThresholdError
+
+
+class ServerState(ABC):
+    """What the server knows between two phases."""
+
+    phase: str
+
+    @property
+    def survivors(self) -> Iterable[int]:
+        """Places of the clients in the sum, once that is decided."""
+        return ()
+
+    @abstractmethod
+    def requests(self) -> dict[str, bytes]:
+        """Return what to send to whom."""
+
+    @abstractmethod
+    def collect(self, answers: Mapping[str, bytes]) -> ServerState:
+        """Return the state after the answers of this phase."""
+
+    def total(self) -> RingVector:
+        """Refuse: only the last state has a sum."""
+        raise OutOfTurn(f"there is no total in phase {self.phase!r}")
+
+
+@final
+class Aborted(ServerState):
+    """The sum was given up."""
+
+    phase = "aborted"
+
+    def requests(self) -> dict[str, bytes]:
+        """Ask for nothing."""
+        return {}
+
+    def collect(self, answers: Mapping[str, bytes]) -> ServerState:
+        """Refuse."""
+        raise OutOfTurn("the sum was aborted; a new one needs a new attempt number")
+
+
+@final
+@dataclass(frozen=True)
+class Advertising(ServerState):
+    """Nothing is known yet."""
+
+    desk: Desk
+    phase = "advertise"
+
+    def requests(self) -> dict[str, bytes]:
+        """PLAN to everybody."""
+        session = self.desk.session
+        return self.desk.write(Kind.PLAN, dict.fromkeys(session.everybody, session.plan))
+
+    def collect(self, answers: Mapping[str, bytes]) -> ServerState:
+        """Take the ADVERTs."""
+        adverts, session = {}, self.desk.session
+        seen: set[bytes] = set()
+        for place, (payload, signature) in self.desk.read(Kind.ADVERT, answers, session.everybody).items():
+            try:
+                advert = Advert.decode(payload)
+                refuse_unusable(advert, seen)
+                adverts[place] = advert.to_bytes() + signature
+            except ProtocolError as error:
+                self.desk.refuse(place, error)
+        members = self.desk.require(Kind.ADVERT, adverts)
+        tree = merkle.levels([advert_leaf(adverts[place]) for place in members])
+        return Sharing(self.desk, Graph.of(session.topology, members, tree[-1][0]), adverts, tree)
+
+
+@final
+@dataclass(frozen=True)
+class Sharing(ServerState):
+    """The keys of everybody who advertised are known."""
+
+    desk: Desk
+    graph: Graph
+    adverts: Mapping[int, bytes]
+    tree: Sequence[Sequence[bytes]]
+    phase = "share"
+
+    def requests(self) -> dict[str, bytes]:
+        """KEYS to everybody who advertised: those of its neighbours."""
+        return self.desk.write(Kind.KEYS, {place: self._keys(place) for place in self.graph.members})
+
+    def collect(self, answers: Mapping[str, bytes]) -> ServerState:
+        """Take the SHARES."""
+        sealed = {}
+        for owner, (payload, _) in self.desk.read(Kind.SHARES, answers, self.graph.members).items():
+            try:
+                sealed[owner] = self._split(owner, payload)
+            except ProtocolError as error:
+                self.desk.refuse(owner, error)
+        adverts = {place: Advert.of(record[: Advert.SIZE]) for place, record in self.adverts.items()}
+        return Masking(Dealt(self.desk, self.graph, self.desk.require(Kind.SHARES, sealed), adverts, sealed))
+
+    def _keys(self, place: int) -> bytes:
+        members = self.graph.members
+        return opening(members, members.among(self.graph.holders(place)), self.adverts, self.tree)
+
+    def _split(self, owner: int, payload: bytes) -> dict[int, Sealed]:
+        _, (records,) = decode(payload, numbers=0, strings=1)
+        holders = self.graph.holders(owner)
+        split = split_records(records, SEALED, len(holders))
+        return {holder: Sealed.of(record) for holder, record in zip(holders, split, strict=True)}
+
+
+@final
+@dataclass(frozen=True)
+class Masking(ServerState):
+    """Everybody's sealed shares are at hand."""
+
+    dealt: Dealt
+    phase = "mask"
+
+    def requests(self) -> dict[str, bytes]:
+        """INBOX to everybody who shared."""
+        bitmap = self.dealt.sharing.to_bytes()
+        payloads = {holder: encode([], [bitmap, self._inbox(holder)]) for holder in self.dealt.sharing}
+        return self.dealt.desk.write(Kind.INBOX, payloads)
+
+    def collect(self, answers: Mapping[str, bytes]) -> ServerState:
+        """Add up the MASKED vectors; none of them is kept."""
+        desk, inputs = self.dealt.desk, {}
+        total = np.zeros(desk.session.length, dtype=word(desk.session.parameters.bits))
+        for place, (payload, signature) in desk.read(Kind.MASKED, answers, self.dealt.sharing).items():
+            try:
+                total += self._unpack(payload)
+                inputs[place] = hashlib.sha256(payload).digest() + signature
+            except ProtocolError as error:
+                desk.refuse(place, error)
+        alive = desk.require(Kind.MASKED, inputs)
+        tree = merkle.levels([merkle.leaf(inputs[place]) for place in alive])
+        return Agreeing(self.dealt, alive, inputs, tree, total)
+
+    def _inbox(self, holder: int) -> bytes:
+        return b"".join(self.dealt.sealed[owner][holder].to_bytes() for owner in self.dealt.neighbours(holder))
+
+    def _unpack(self, payload: bytes) -> Words:
+        _, (packed,) = decode(payload, numbers=0, strings=1)
+        return unpack(packed, dim=self.dealt.desk.session.length, bits=self.dealt.desk.session.parameters.bits)
+
+
+@final
+@dataclass(frozen=True)
+class Agreeing(ServerState):
+    """The sum of the masked vectors is known."""
+
+    dealt: Dealt
+    alive: Members
+    inputs: Mapping[int, bytes]
+    tree: Sequence[Sequence[bytes]]
+    masked: Words
+    phase = "agree"
+
+    @property
+    def survivors(self) -> Iterable[int]:
+        """Places of the clients in the sum."""
+        return self.alive
+
+    def requests(self) -> dict[str, bytes]:
+        """SURVIVORS to every survivor: who they are, and what its neighbours among them signed."""
+        return self.dealt.desk.write(Kind.SURVIVORS, {place: self._shown(place) for place in self.alive})
+
+    def collect(self, answers: Mapping[str, bytes]) -> ServerState:
+        """Take the AGREEMENTs."""
+        desk, graph = self.dealt.desk, self.dealt.graph
+        agreed = desk.session.agreed(graph, self.dealt.sharing, self.alive, self.tree[-1][0])
+        signatures = {}
+        for place, (payload, signature) in desk.read(Kind.AGREEMENT, answers, self.alive).items():
+            if payload == encode([], [agreed]):
+                signatures[place] = signature
+            else:
+                desk.refuse(place, Malformed("it agrees to something else than it was shown"))
+        agreeing = desk.note(Kind.AGREEMENT, signatures)
+        vouching = {place: signatures[place] for place in sorted(graph.witnesses & signatures.keys())}
+        if len(vouching) < (needed := desk.session.topology.witness_threshold):
+            raise ThresholdError(survivors=len(vouching), threshold=needed)
+        return Revealing(self.dealt, self.alive, self.masked, agreeing, vouching)
+
+    def _shown(self, place: int) -> bytes:
+        return opening(self.alive, self.alive.among(self.dealt.graph.holders(place)), self.inputs, self.tree)
+
+
+@final
+@dataclass(frozen=True)
+class Revealing(ServerState):
+    """Enough witnesses agree on the survivors."""
+
+    dealt: Dealt
+    alive: Members
+    masked: Words
+    holders: Members
+    vouching: Mapping[int, bytes]
+    phase = "reveal"
+
+    @property
+    def survivors(self) -> Iterable[int]:
+        """Places of the clients in the sum."""
+        return self.alive
+
+    def requests(self) -> dict[str, bytes]:
+        """SIGNATURES to everybody who agreed."""
+        witnesses = Members.of(self.vouching, self.dealt.desk.session.size)
+        payload = encode([], [witnesses.to_bytes(), b"".join(self.vouching.values())])
+        return self.dealt.desk.write(Kind.SIGNATURES, dict.fromkeys(self.holders, payload))
+
+    def collect(self, answers: Mapping[str, bytes]) -> ServerState:
+        """Check the REVEALed shares, take the masks off, check the sum."""
+        desk, revealed = self.dealt.desk, Revealed(self.dealt, self.alive)
+        holders: list[int] = []
+        for holder, (payload, _) in desk.read(Kind.REVEAL, answers, self.holders).items():
+            try:
+                revealed.add(holder, payload)
+                holders.append(holder)
+            except ProtocolError as error:
+                desk.refuse(holder, error)
+        desk.note(Kind.REVEAL, holders)
+        masked = self.masked.copy()
+        for owner in self.dealt.sharing:
+            revealed.unmask(masked, owner)
+        total = checked(desk.session, masked, len(self.alive))
+        desk.transcript.close(total)
+        return Done(self.alive, total)
+
+
+@final
+@dataclass(frozen=True)
+class Done(ServerState):
+    """The sum is known, and nothing else is kept."""
+
+    alive: Members
+    sum: RingVector
+    phase = "done"
+
+    @property
+    def survivors(self) -> Iterable[int]:
+        """Places of the clients in the sum."""
+        return self.alive
+
+    def requests(self) -> dict[str, bytes]:
+        """Ask for nothing."""
+        return {}
+
+    def collect(self, answers: Mapping[str, bytes]) -> ServerState:
+        """Refuse."""
+        raise OutOfTurn("the sum is done")
+
+    def total(self) -> RingVector:
+        """Return the sum."""
+        return self.sum.copy()
+
+
+def refuse_unusable(advert: Advert, seen: set[bytes]) -> None:
+    """Refuse keys that every neighbour would refuse, so that one client cannot stop all others.
+
+    Raises:
+        BadMembership: If a key is unusable or was advertised before.
+    """
+    for key in (advert.box_key, advert.mask_key):
+        if key in seen or not is_usable(key):
+            raise BadMembership("a key is unusable, or was advertised before")
+        seen.add(key)
+
+
+def opening(
+    members: Members, places: Sequence[int], records: Mapping[int, bytes], tree: Sequence[Sequence[bytes]]
+) -> bytes:
+    """Return a payload that shows some members' records and proves that they belong to the root over all of them."""
+    proof = merkle.prove(tree, [members.rank[place] for place in places])
+    shown = b"".join(records[place] for place in places)
+    return encode([], [members.to_bytes(), tree[-1][0], shown, proof])

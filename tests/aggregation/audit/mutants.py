@@ -1,0 +1,382 @@
+"""Our own protocol with one defence removed: the audit must notice each.
+
+These exist in the tests only; nothing in the package can switch a defence off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from securefed.aggregation import (
+    client_states,
+    derivations,
+    desk,
+    keys,
+    masks,
+    member,
+    server_states,
+    shamir,
+    transcript,
+    unmasking,
+    verification,
+    wire,
+)
+from securefed.aggregation import session as session_module
+from securefed.aggregation.client_states import KnowsKeys, KnowsShares, KnowsSurvivors, KnowsVector
+from securefed.aggregation.journal import Journal
+from securefed.aggregation.masked_client import MaskedClient
+from securefed.aggregation.parameters import Parameters
+from securefed.aggregation.policy import Policy
+from securefed.aggregation.session import Session
+from securefed.aggregation.unmasking import Revealed
+from securefed.aggregation.wire import HEADER, Kind, encode
+from securefed.encoding import FixedPoint
+
+Patch = pytest.MonkeyPatch
+
+
+def weak_mask_generator(patch: Patch) -> None:
+    """Masks from a Mersenne Twister with a 32-bit seed."""
+
+    def apply(operation, vector, key):
+        generator = np.random.RandomState(int.from_bytes(key[:4], "little"))
+        mask = np.frombuffer(generator.bytes(vector.nbytes), dtype=vector.dtype)
+        operation(vector, mask, out=vector)
+
+    patch.setattr(masks, "_apply", apply)
+    patch.setattr(derivations, "derive", lambda secret, info: keys.derive(secret[:4], info))
+
+
+def unsigned_keys(patch: Patch) -> None:
+    """Advertised keys are believed without a signature."""
+    verify = Session.verify
+
+    def lenient(self, kind, *message):
+        if kind is not Kind.ADVERT:
+            verify(self, kind, *message)
+
+    patch.setattr(Session, "verify", lenient)
+
+
+def unsigned_vectors(patch: Patch) -> None:
+    """Survivors are believed without their signatures."""
+    verify = Session.verify
+
+    def lenient(self, kind, *message):
+        if kind is not Kind.MASKED:
+            verify(self, kind, *message)
+
+    patch.setattr(Session, "verify", lenient)
+
+
+def unsigned_requests(patch: Patch) -> None:
+    """Whatever arrives is taken as the server's."""
+    verify = Session.verify
+
+    def lenient(self, kind, *message):
+        if kind % 2:
+            verify(self, kind, *message)
+
+    patch.setattr(Session, "verify", lenient)
+
+
+def no_consistency_round(patch: Patch) -> None:
+    """Shares are revealed without anybody's agreement."""
+    patch.setattr(KnowsSurvivors, "_check_agreement", lambda self, bitmap, signatures: None)
+
+
+def server_chosen_threshold(patch: Patch) -> None:
+    """The server's plan is taken as it is."""
+    patch.setattr(Policy, "check", lambda self, parameters, topology: None)
+
+
+def server_chosen_graph(patch: Patch) -> None:
+    """Whatever root the server names is believed."""
+    patch.setattr(client_states, "check_opening", lambda root, members, leaves, proof: None)
+
+
+def server_chosen_survivors(patch: Patch) -> None:
+    """No set is too small or too large."""
+
+    def believe(self, bitmap, *, among):
+        return member.Members.read(bitmap, self.session.size)
+
+    patch.setattr(member.Member, "members", believe)
+    patch.setattr(member.Member, "neighbourhood", lambda self, graph, members: members.among(graph.holders(self.place)))
+
+
+def no_context_binding(patch: Patch) -> None:
+    """Keys, boxes and signatures of all sums have the same context."""
+    patch.setattr(Session, "context", property(lambda self: bytes(32)))
+    patch.setattr(Session, "plan", property(lambda self: encode([], [bytes(8)])))
+
+
+def clear_counts(patch: Patch) -> None:
+    """A number computed from the vector rides in the padding of a frame."""
+    answer = KnowsVector.answer
+
+    def chatty(self, request):
+        frame, state = answer(self, request)
+        return frame[:-8] + int(self.vector.sum()).to_bytes(8, "little"), state
+
+    def lenient(kind, data, *, size):
+        return data[HEADER : HEADER + int.from_bytes(data[6:HEADER], "big")]
+
+    patch.setattr(KnowsVector, "answer", chatty)
+    patch.setattr(session_module, "unframe", lenient)
+
+
+def unpadded_frames(patch: Patch) -> None:
+    """Frames are as long as what they say."""
+    patch.setattr(session_module, "frame", lambda kind, body, *, size: wire.frame(kind, body, size=HEADER + len(body)))
+    patch.setattr(session_module, "unframe", lambda kind, data, *, size: wire.unframe(kind, data, size=len(data)))
+
+
+def overlapping_unmask_lists(patch: Patch) -> None:
+    """A client reveals both shares of every owner."""
+
+    def generous(self, request):
+        revealed = b"".join(h.self_mask + h.mask_key for _, h in sorted(self.shares.items()))
+        size = Session.frame_size
+        patch.setattr(
+            Session, "frame_size", lambda session, kind: 4 * size(session, kind) if kind == 11 else size(session, kind)
+        )
+        frame = self.member.write(Kind.REVEAL, encode([], [revealed]))
+        return frame, client_states.Finished()
+
+    patch.setattr(KnowsSurvivors, "answer", generous)
+
+
+def reused_masks(patch: Patch) -> None:
+    """Masks depend on the parties and their coins, not on the round."""
+    patch.setattr(derivations, "label", lambda name, context, *parties: keys.label(name, bytes(32), *parties))
+
+
+def no_self_mask(patch: Patch) -> None:
+    """Vectors travel under pairwise masks only."""
+    mask = KnowsKeys._mask
+
+    def bare(self, owners):
+        masked = mask(self, owners)
+        key = derivations.self_mask_key(self.member.session, self.member.place, self.self_mask)
+        masks.subtract_mask(masked, key)
+        return masked
+
+    patch.setattr(KnowsKeys, "_mask", bare)
+
+
+def low_share_threshold(patch: Patch) -> None:
+    """Secrets are shared so that two shares give them."""
+    split = shamir.split
+
+    def cheap(secrets, *, threshold, points, rng):
+        return split(secrets, threshold=2, points=points, rng=rng)
+
+    patch.setattr(shamir, "split", cheap)
+
+
+def no_memory(patch: Patch) -> None:
+    """A client forgets what it did before it was restarted."""
+    for name in ("begin", "contribute", "reveal"):
+        patch.setattr(Journal, name, lambda self, context: None)
+
+
+def answers_twice(patch: Patch) -> None:
+    """A client answers the last request as often as it comes."""
+    answer = MaskedClient.answer
+
+    def patient(self, request):
+        state = self._state
+        sent = answer(self, request)
+        if isinstance(state, KnowsSurvivors):
+            self._state = state
+        return sent
+
+    patch.setattr(MaskedClient, "answer", patient)
+
+
+def survives_refusals(patch: Patch) -> None:
+    """A client that refused goes on, and accepts survivors a second time."""
+    answer = KnowsSurvivors.answer
+
+    def patient(self, request):
+        try:
+            return answer(self, request)
+        except Exception:
+            before = KnowsShares(self.member, self.graph, self.survivors, self.shares, b"")
+            return request, before
+
+    patch.setattr(KnowsSurvivors, "answer", patient)
+
+
+def keeps_secrets(patch: Patch) -> None:
+    """A client keeps its secrets after its vector has left."""
+    answer = MaskedClient.answer
+
+    def hoarding(self, request):
+        self._hoard = [*getattr(self, "_hoard", []), self._state]
+        return answer(self, request)
+
+    patch.setattr(MaskedClient, "answer", hoarding)
+
+
+def unchecked_shares(patch: Patch) -> None:
+    """The server uses revealed shares without looking at commitments."""
+    patch.setattr(Revealed, "_check", lambda self, owner, holder, share: None)
+
+
+def unchecked_boxes(patch: Patch) -> None:
+    """A holder keeps whatever it is dealt."""
+
+    def trusting(self, owner, record):
+        content = keys.unseal(self.inbound[owner], record.box, record.commitments)
+        return client_states.HeldShares(content[:32], content[32:])
+
+    patch.setattr(KnowsKeys, "_open", trusting)
+
+
+def unchecked_secrets(patch: Patch) -> None:
+    """The server uses a reconstructed key without comparing it with the advertised one."""
+    patch.setattr(unmasking, "public_key", lambda secret: Anything())
+
+
+def unchecked_keys(patch: Patch) -> None:
+    """The server passes on any advertised key."""
+    patch.setattr(server_states, "refuse_unusable", lambda advert, seen: None)
+
+
+class Anything:
+    """Equal to everything."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+
+def unchecked_counts(patch: Patch) -> None:
+    """The server does not look at the count coordinates."""
+    checked = unmasking.checked
+
+    def blind(session, total, survivors):
+        fixed = total.copy()
+        fixed[session.parameters.dim :] = survivors
+        return checked(session, fixed, survivors)
+
+    patch.setattr(server_states, "checked", blind)
+
+
+def unchecked_limit(patch: Patch) -> None:
+    """Nobody looks whether values are beyond the limit."""
+    patch.setattr(unmasking, "exceeds", lambda vector, bits, limit: False)
+
+
+def unchecked_vectors(patch: Patch) -> None:
+    """A client takes any vector."""
+    patch.setattr(Parameters, "check", lambda self, name, vector: None)
+
+
+def unchecked_capacity(patch: Patch) -> None:
+    """A ring may be too small for the sum."""
+    patch.setattr(FixedPoint, "__post_init__", lambda self: None)
+
+
+def unchecked_roster(patch: Patch) -> None:
+    """Clients that nobody vouches for may take part."""
+    patch.setattr(Session, "__post_init__", lambda self: None)
+
+
+def unchecked_plan(patch: Patch) -> None:
+    """A client takes part in whatever plan the server names."""
+
+    def obliging(self, request):
+        secrets = client_states.Secrets(*(shamir.draw(self.rng) for _ in range(3)))
+        advert = secrets.advert(self.member)
+        state = client_states.KnowsSecrets(self.member, self.vector, self.rng, secrets, advert)
+        return self.member.write(Kind.ADVERT, advert.encode()), state
+
+    patch.setattr(KnowsVector, "answer", obliging)
+
+
+def own_keys_unchecked(patch: Patch) -> None:
+    """A client does not look whether its own keys are the ones that it advertised."""
+    patch.setattr(client_states.KnowsSecrets, "_refuse_swapped_keys", lambda self, adverts: None)
+
+
+def one_bad_client_stops_all(patch: Patch) -> None:
+    """The server gives up when one answer is wrong."""
+
+    def strict(self, place, error):
+        raise error
+
+    patch.setattr(desk.Desk, "refuse", strict)
+
+
+def unchained_transcript(patch: Patch) -> None:
+    """Lines of a transcript need not follow each other."""
+
+    def unchained(lines):
+        return [verification._parse(line, number) for number, line in enumerate(lines)], bytes(32)
+
+    patch.setattr(verification, "_chain", unchained)
+    patch.setattr(verification, "verify", lambda public, message, signature, *, name: None)
+
+
+def truncated_total(patch: Patch) -> None:
+    """The transcript's digest covers only the end of the sum."""
+    digest = transcript.total_digest
+    blind = lambda total, bits: digest(total[1:], bits)  # noqa: E731
+    patch.setattr(transcript, "total_digest", blind)
+    from securefed.aggregation.audit import privacy
+
+    patch.setattr(privacy, "total_digest", blind)
+
+
+def vectors_in_clear(patch: Patch) -> None:
+    """Masks are not applied."""
+    patch.setattr(masks, "_apply", lambda operation, vector, key: None)
+
+
+MUTANTS: dict[Callable[[Patch], None], str] = {
+    weak_mask_generator: "P04",
+    unsigned_keys: "S09",
+    unsigned_vectors: "S19",
+    unsigned_requests: "N01",
+    no_consistency_round: "S02",
+    server_chosen_threshold: "S06",
+    server_chosen_graph: "S17",
+    server_chosen_survivors: "S18",
+    no_context_binding: "S16",
+    clear_counts: "P07",
+    unpadded_frames: "P08",
+    overlapping_unmask_lists: "P09",
+    reused_masks: "P03",
+    no_self_mask: "P05",
+    low_share_threshold: "P06",
+    no_memory: "S23",
+    answers_twice: "S05",
+    survives_refusals: "S01",
+    keeps_secrets: "P10",
+    unchecked_shares: "C01",
+    unchecked_boxes: "C07",
+    unchecked_secrets: "C09",
+    unchecked_keys: "C04",
+    unchecked_counts: "C11",
+    unchecked_limit: "C10",
+    unchecked_vectors: "C12",
+    unchecked_capacity: "C14",
+    unchecked_roster: "S13",
+    unchecked_plan: "S15",
+    own_keys_unchecked: "S12",
+    one_bad_client_stops_all: "C02",
+    unchained_transcript: "P11",
+    truncated_total: "P12",
+    vectors_in_clear: "P01",
+}
+"""Every mutant, with a row that must turn red."""
