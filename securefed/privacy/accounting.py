@@ -151,7 +151,7 @@ def mu_of(epsilon: float, delta: float) -> float:
     low, high = 0.0, 1.0
     while gaussian_delta(high, epsilon) <= delta:
         low, high = high, 2 * high
-    for _ in range(200):
+    while high - low > 1e-13 * high:
         middle = (low + high) / 2
         if gaussian_delta(middle, epsilon) <= delta:
             low = middle
@@ -175,8 +175,8 @@ def gaussian_delta(mu: float, epsilon: float) -> float:
     """
     from scipy.special import log_ndtr, ndtr
 
-    if mu == 0:
-        return 0.0
+    if mu in (0.0, math.inf):
+        return 0.0 if mu == 0.0 else 1.0
     second = math.exp(epsilon + float(log_ndtr(-mu / 2 - epsilon / mu)))
     return max(float(ndtr(mu / 2 - epsilon / mu)) - second, 0.0)
 
@@ -186,10 +186,12 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
     _check_delta(delta)
     if gaussian_delta(mu, 0.0) <= delta:
         return 0.0
+    if mu == math.inf:
+        return math.inf
     low, high = 0.0, 1.0
     while gaussian_delta(mu, high) > delta:
         low, high = high, 2 * high
-    for _ in range(200):
+    while high - low > 1e-13 * high:
         middle = (low + high) / 2
         if gaussian_delta(mu, middle) > delta:
             low = middle
@@ -208,14 +210,23 @@ def epsilon(events: Iterable[SumOfShares], *, delta: float, view: View) -> float
         An upper bound that no neighbour pair exceeds; infinity if any event is of an unknown mechanism.
     """
     _check_delta(delta)
+    mu, slack = _composed(events, view)
+    return gaussian_epsilon(mu, delta * math.exp(-slack)) + 2 * slack
+
+
+def delta(events: Iterable[SumOfShares], *, epsilon: float, view: View) -> float:
+    """Return the delta of all events together at one epsilon; the inverse of :func:`epsilon`."""
+    mu, slack = _composed(events, view)
+    return min(1.0, math.exp(slack) * gaussian_delta(mu, epsilon - 2 * slack))
+
+
+def _composed(events: Iterable[SumOfShares], view: View) -> tuple[float, float]:
+    """Return ``mu`` of the one Gaussian mechanism that all events amount to, and the slack of saying so."""
     counts = Counter(events)
     if any(event.mechanism != "discrete-gaussian-shares" for event in counts):
-        return math.inf
-    if not counts:
-        return 0.0
+        return math.inf, 0.0
     square = math.fsum(count / event.noise_multiplier(view) ** 2 for event, count in counts.items())
-    slack = math.fsum(count * event.slack(view) for event, count in counts.items())
-    return gaussian_epsilon(math.sqrt(square), delta * math.exp(-slack)) + 2 * slack
+    return math.sqrt(square), math.fsum(count * event.slack(view) for event, count in counts.items())
 
 
 def cross_check(events: Sequence[SumOfShares], *, delta: float, view: View) -> dict[str, float]:

@@ -142,7 +142,7 @@ def plot(report: Json, path: Path) -> None:
         line.set_label(f"ε spent (δ = {report['delta']:g})")
         spent.set(ylabel="ε spent", ylim=(0, None))
         handles.append(line)
-    axes.legend(handles=handles, loc="lower right", frameon=False)
+    axes.legend(handles=handles, loc="center right", frameon=False)
     title = f"{report['data']}, {report['setting']}, {report['clients']} clients"
     axes.set_title(
         title if report["private"] else f"NOT PRIVATE: {title}", color="black" if report["private"] else "#b00020"

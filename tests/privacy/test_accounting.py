@@ -174,3 +174,11 @@ def test_an_event_survives_json():
     assert SumOfShares.from_json(event().to_json()) == event()
     with pytest.raises(VerificationError):
         SumOfShares.from_json({"mechanism": "discrete-gaussian-shares"})
+
+
+def test_delta_is_the_inverse_of_epsilon():
+    events = [event()] * 7
+    epsilon = accounting.epsilon(events, delta=1e-5, view="coalition")
+
+    assert accounting.delta(events, epsilon=epsilon, view="coalition") == pytest.approx(1e-5, rel=1e-9)
+    assert accounting.delta([event(mechanism="hearsay")], epsilon=100.0, view="server") == 1.0
