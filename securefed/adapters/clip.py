@@ -42,6 +42,9 @@ _PINNED = {
 EMBEDDED_SHA256 = _PINNED[f"{EMBEDDED}.safetensors"]
 """What the weights of the embedded model must be, and the digest that a loaded one reports."""
 
+EMBEDDED_DIM = 128
+"""Length of its features."""
+
 TEMPLATES = ("a photo of a {}.",)
 """The prompt that class names are put into, unless others are given."""
 

@@ -175,22 +175,20 @@ def _generated(domains: tuple[str, ...], classes: tuple[str, ...], count: int, r
 
 def _digits(seed: int, records: int | None, classes: tuple[str, ...]) -> DataSet:
     from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
 
     bundled = load_digits()
     wanted = [np.flatnonzero(bundled.target == DIGITS.index(name)) for name in classes]
     rows = np.concatenate(wanted)
     labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(own) for own in wanted])
     images = Images(_scaled_up(bundled.images[rows]), labels, np.zeros_like(labels), classes, ("digits",))
-    random = seeded(seed, "digits").generator()
-    held_out = np.concatenate([_share(np.flatnonzero(labels == c), random) for c in range(len(classes))])
-    rest = random.permutation(np.setdiff1d(np.arange(len(labels)), held_out))
+    state = int(seeded(seed, "digits").generator().integers(2**31))
+    rest, held_out = train_test_split(
+        np.arange(len(labels)), test_size=DIGITS_HELD_OUT, stratify=labels, random_state=state
+    )
     if records is not None and records > len(rest):
         raise DataError(f"{records} records were asked for; 'digits' has {len(rest)} outside the held-out split")
     return DataSet("digits", images.take(rest[:records]), images.take(held_out))
-
-
-def _share(indices: Labels, random: np.random.Generator) -> Labels:
-    return random.permutation(indices)[: round(DIGITS_HELD_OUT * len(indices))]
 
 
 def _scaled_up(images: npt.NDArray[np.float64]) -> Pixels:
