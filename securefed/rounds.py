@@ -35,6 +35,10 @@ Stage: TypeAlias = Callable[[str], AbstractContextManager[None]]
 """Called with the name of a stage around the work that belongs to it; see :class:`securefed.runs.Stopwatch`."""
 
 
+Sources: TypeAlias = Callable[[str, int, str], Source]
+"""Called with a purpose (``noise`` or ``keys``), a round and a client: where that client's randomness comes from."""
+
+
 def untimed(name: str) -> AbstractContextManager[None]:
     """Time nothing."""
     return nullcontext()
@@ -138,7 +142,7 @@ def run_round(
     *,
     run: str,
     number: int,
-    rng: Callable[[str], Source],
+    rng: Sources,
     lost: Callable[[str, str], bool] = never,
     record: Callable[[str, str, str, bytes], None] = unrecorded,
     stage: Stage = untimed,
@@ -151,7 +155,7 @@ def run_round(
         clients: The cohort, in the plan's order.
         run: Name of the run, for ledger and context.
         number: Of the round, from 1.
-        rng: Gives each client its own source of randomness.
+        rng: Where each client's noise and keys come from.
         lost: Called with phase and client; True if that answer never arrives.
         record: Sees every message.
         stage: Times the stages.
@@ -166,9 +170,9 @@ def run_round(
     sums = sum_of(plan, state.adapter, run=run, number=number)
     roles = {}
     for client in clients:
-        source = rng(client.name)
-        vector = contribution(plan, state.adapter, client, run=run, number=number, rng=source, stage=stage)
-        roles[client.name] = sums.client(client.name, vector, rng=source)
+        noise, keys = (rng(purpose, number, client.name) for purpose in ("noise", "keys"))
+        vector = contribution(plan, state.adapter, client, run=run, number=number, rng=noise, stage=stage)
+        roles[client.name] = sums.client(client.name, vector, rng=keys)
     server = sums.server()
     with stage("secure sum"):
         total = secure_sum(server, roles, lost=lost, record=record)

@@ -35,7 +35,7 @@ from securefed.errors import ConfigError
 from securefed.plan import Plan
 from securefed.privacy.ledger import Ledger
 from securefed.rng import Source
-from securefed.rounds import Client, ServerState, run_round
+from securefed.rounds import Client, ServerState, Sources, run_round
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -176,7 +176,7 @@ def execute(
     *,
     ledgers: Path | None = None,
     vanishing: int = 0,
-    rng: Callable[[str], Source] = lambda _client: randomness.secure(),
+    rng: Sources = lambda _purpose, _round, _client: randomness.secure(),
     on_round: Callable[[int, float], None] = lambda _number, _accuracy: None,
 ) -> None:
     """Carry out a plan and leave everything about it in a folder.
@@ -186,7 +186,7 @@ def execute(
         out: Folder of the run; must be new or empty.
         ledgers: Folder of the clients' ledgers; by default inside the run.
         vanishing: Simulated dropouts a round: other clients each time, gone after their noise was drawn.
-        rng: Gives each client its source of keys and noise. Anything but the operating system's generator is recorded,
+        rng: Where each client's noise and keys come from. Anything but the operating system's generator is recorded,
             and the run's report says that it is not private.
         on_round: Told after each round its number and the accuracy on the held-out split.
 
@@ -209,7 +209,7 @@ def execute(
                 plan,
                 materials,
                 books,
-                sources={name: rng(name) for name in plan.cohort},
+                rng=rng,
                 vanishing=vanishing,
                 metrics=metrics,
                 transcript=transcript,
@@ -229,7 +229,7 @@ def _train(
     materials: Materials,
     books: Mapping[str, Ledger],
     *,
-    sources: Mapping[str, Source],
+    rng: Sources,
     vanishing: int,
     metrics: Lines,
     transcript: Lines,
@@ -246,7 +246,7 @@ def _train(
         kind="start",
         run=run,
         plan_digest=plan.digest,
-        secret_noise=all(source.is_secret for source in sources.values()),
+        secret_noise=all(rng(purpose, 0, "").is_secret for purpose in ("noise", "keys")),
         zero_shot_accuracy=materials.zero_shot_accuracy,
         initial_accuracy=materials.adapter.accuracy(*materials.test),
     )
@@ -259,7 +259,7 @@ def _train(
             clients,
             run=run,
             number=number,
-            rng=sources.__getitem__,
+            rng=rng,
             lost=partial(_is_lost, gone),
             record=partial(transcript.message, number),
             stage=watch.stage,
