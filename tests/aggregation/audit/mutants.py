@@ -138,15 +138,13 @@ def unpadded_frames(patch: Patch) -> None:
 def overlapping_unmask_lists(patch: Patch) -> None:
     """A client reveals both shares of every owner."""
 
-    def generous(self, request):
-        revealed = b"".join(h.self_mask + h.mask_key for _, h in sorted(self.shares.items()))
-        size = Session.frame_size
-        patch.setattr(
-            Session, "frame_size", lambda session, kind: 4 * size(session, kind) if kind == 11 else size(session, kind)
-        )
-        frame = self.member.write(Kind.REVEAL, encode([], [revealed]))
-        return frame, client_states.Finished()
+    size = Session.frame_size
 
+    def generous(self, request):
+        revealed = b"".join(held.self_mask + held.mask_key for _, held in sorted(self.shares.items()))
+        return self.member.write(Kind.REVEAL, encode([], [revealed])), client_states.Finished()
+
+    patch.setattr(Session, "frame_size", lambda self, kind: size(self, kind) * (2 if kind is Kind.REVEAL else 1))
     patch.setattr(KnowsSurvivors, "answer", generous)
 
 
