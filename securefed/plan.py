@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 
 from securefed.aggregation.parameters import default_threshold
+from securefed.aggregation.policy import HARD_FLOOR
 from securefed.encoding import TAIL, FixedPoint
 from securefed.errors import CapacityError, ConfigError
 from securefed.privacy import accounting
@@ -164,6 +165,11 @@ class Plan(BaseModel):
                 raise ConfigError("setting 'none' has no epsilon and no noise; choose 'distributed' or 'per-client'")
         else:
             self._privacy_holds()
+        if self.secure == "mask" and self.clients < HARD_FLOOR:
+            raise ConfigError(
+                f"clients is {self.clients}; a sum over two shows each client the other's update. Masked sums have at "
+                f"least {HARD_FLOOR} clients"
+            )
         if self.max_dropouts > self.clients - default_threshold(self.clients):
             raise ConfigError(
                 f"max_dropouts is {self.max_dropouts}; of {self.clients} clients at most "
