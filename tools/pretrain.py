@@ -12,9 +12,9 @@ import hashlib
 import json
 import math
 import platform
+import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -23,43 +23,18 @@ import open_clip
 import torch
 from open_clip.model import CLIP
 from open_clip.tokenizer import SimpleTokenizer
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from securefed import rng
-from securefed.data import captions, world
+from securefed.data import world
 from securefed.data.scene import SIZE
-from securefed.data.world import Pixels
+from tools.batches import GROUPS, SHARES, batches
 from tools.vocabulary import write_vocabulary
 
 NAME = "securefed-tiny"
-SHARES = {
-    "photo": 0.25,
-    "cartoon": 0.24,
-    "clipart": 0.24,
-    "silhouette": 0.24,
-    "sketch": 0.014,
-    "neon": 0.008,
-    "chalk": 0.008,
-}
-"""How often pretraining draws each domain; domains that are not listed are never drawn."""
-
-PLAIN_SHARE = 0.6
-"""Share of the batches whose captions name only the class."""
-
-SIMPLE_START = 0.08
-"""Share of the steps, from the first, that see plain captions only: styles are easier than classes and would be learnt
-instead."""
-
 TEXT_SHARE = 0.25
 """Learning rate of the text tower, relative to the image tower."""
-
-BLURRED = 0.3
-"""Share of the images that lose their detail, as small pictures scaled up have lost theirs."""
-
-TEXTURED = 0.3
-"""Share of the images with a rough coloured texture over them."""
 
 WORDS = Path(__file__).with_name("words.txt").read_text(encoding="utf-8").split()
 """What the vocabulary can say in one token a word, as CLIP's own can."""
@@ -70,66 +45,6 @@ def model_config(vocabulary_size: int) -> dict[str, object]:
     vision = {"image_size": SIZE, "layers": [1, 1, 1, 1], "width": 16, "head_width": 32}
     text = {"context_length": 16, "vocab_size": vocabulary_size, "width": 128, "heads": 4, "layers": 2}
     return {"embed_dim": 128, "vision_cfg": vision, "text_cfg": text}
-
-
-def draw(count: int, *, seed: int, part: int) -> tuple[Pixels, list[str], list[str]]:
-    """Draw ``count`` images in random order, with their domains and class names; every ``part`` is a new draw."""
-    order = rng.seeded(seed, "mixture", part).generator()
-    drawn = order.multinomial(count, np.array(list(SHARES.values())) / sum(SHARES.values()))
-    images, domains, names = [], [], []
-    for domain, share in zip(SHARES, drawn, strict=True):
-        labels = order.integers(0, len(world.CLASSES), share)
-        images.append(world.render(domain, labels, rng=rng.seeded(seed, "pretraining", domain, part)))
-        domains += [domain] * len(labels)
-        names += [world.CLASSES[label] for label in labels]
-    shuffled = order.permutation(count)
-    return np.concatenate(images)[shuffled], [domains[i] for i in shuffled], [names[i] for i in shuffled]
-
-
-def worded(domains: Sequence[str], names: Sequence[str], plain: float, random: np.random.Generator) -> list[str]:
-    """Return the captions of a batch: all plain in one wording, or all styled in one wording a style.
-
-    With several wordings in one batch, an image would be taught that other true descriptions of it are false.
-    """
-    which = int(random.integers(0, 60))
-    if random.random() < plain:
-        return [captions.PLAIN[which % len(captions.PLAIN)].format(name) for name in names]
-    wordings = {domain: texts[which % len(texts)] for domain, texts in captions.STYLED.items()}
-    return [wordings[domain].format(name) for domain, name in zip(domains, names, strict=True)]
-
-
-def blurred(images: Tensor, random: np.random.Generator) -> Tensor:
-    """Scale a share of the images down to 8 to 13 pixels and up again."""
-    chosen = torch.from_numpy(random.random(len(images)) < BLURRED)
-    size = int(random.integers(8, 14))
-    small = interpolate(images[chosen], size=(size, size), mode="area")
-    images[chosen] = interpolate(small, size=images.shape[-2:], mode="bicubic")
-    return images
-
-
-def textured(images: Tensor, random: np.random.Generator) -> Tensor:
-    """Lay coloured noise over a share of the images, of one coarseness a batch and a strength of its own each."""
-    chosen = torch.from_numpy(np.flatnonzero(random.random(len(images)) < TEXTURED))
-    cells = int(random.integers(6, 33))
-    noise = torch.from_numpy(random.random((len(chosen), 3, cells, cells), np.float32)) - 0.5
-    strength = torch.from_numpy(random.uniform(0, 0.8, (len(chosen), 1, 1, 1)).astype(np.float32))
-    texture = interpolate(noise, size=images.shape[-2:], mode="bilinear")
-    images[chosen] = (images[chosen] + strength * texture).clamp(0, 1)
-    return images
-
-
-def batches(steps: int, batch: int, *, seed: int) -> Iterator[tuple[Tensor, list[str]]]:
-    """Yield ``steps`` batches of images in ``[0, 1]`` and captions, rendered in large parts."""
-    random = rng.seeded(seed, "batches").generator()
-    simple = round(SIMPLE_START * steps)
-    part_steps = max(1, 8192 // batch)
-    for part in range(math.ceil(steps / part_steps)):
-        pixels, domains, names = draw(part_steps * batch, seed=seed, part=part)
-        for i in range(min(part_steps, steps - part * part_steps)):
-            at = slice(i * batch, (i + 1) * batch)
-            images = torch.from_numpy(pixels[at]).permute(0, 3, 1, 2).float() / 255
-            share = 1.0 if part * part_steps + i < simple else PLAIN_SHARE
-            yield textured(blurred(images, random), random), worded(domains[at], names[at], share, random)
 
 
 def contrastive_loss(image: Tensor, text: Tensor, caption_of: Tensor, scale: Tensor) -> Tensor:
@@ -238,50 +153,55 @@ def zero_shot(
     images = normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255, model)
     text = model.encode_text(tokenizer([f"a photo of a {name}." for name in names]), normalize=True)
     guess = (model.encode_image(images, normalize=True) @ text.T).argmax(1).numpy()
-    return float((guess == np.repeat(np.arange(len(names)), per_class)).mean())
+    return round(float((guess == np.repeat(np.arange(len(names)), per_class)).mean()), 4)
+
+
+def prepare(out: Path) -> tuple[CLIP, SimpleTokenizer]:
+    """Write vocabulary and configuration, and return a model with fresh weights."""
+    vocabulary, config = out / f"{NAME}.vocabulary.gz", out / f"{NAME}.json"
+    size = write_vocabulary(WORDS, vocabulary)
+    config.write_text(json.dumps(model_config(size), indent=2) + "\n", encoding="utf-8")
+    open_clip.add_model_config(config)
+    return open_clip.create_model(NAME), open_clip.get_tokenizer(NAME, bpe_path=str(vocabulary))
+
+
+def save(model: CLIP, out: Path) -> dict[str, str]:
+    """Write the weights in half precision, and return the SHA-256 of every file that the package pins."""
+    half = {name: v.half() if v.is_floating_point() else v for name, v in model.state_dict().items()}
+    (out / f"{NAME}.safetensors").write_bytes(serialize(half))
+    files = [f"{NAME}.{ending}" for ending in ("safetensors", "json", "vocabulary.gz")]
+    return {file: hashlib.sha256((out / file).read_bytes()).hexdigest() for file in files}
 
 
 def main() -> None:
-    """Write vocabulary, configuration, weights and log."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=3750)
+    """Write vocabulary, configuration, weights and log, and print what to pin."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--peak", type=float, default=2e-3)
+    parser.add_argument("--peak", type=float, default=2e-3, help="largest learning rate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(chosen.threads)
     torch.manual_seed(chosen.seed)
-    vocabulary = chosen.out / f"{NAME}.vocabulary.gz"
-    config = chosen.out / f"{NAME}.json"
-    config.write_text(json.dumps(model_config(write_vocabulary(WORDS, vocabulary)), indent=2) + "\n")
-    open_clip.add_model_config(config)
-    model = open_clip.create_model(NAME)
-    tokenizer = open_clip.get_tokenizer(NAME, bpe_path=str(vocabulary))
-    with (chosen.out / f"{NAME}.log.jsonl").open("w") as log:
+    model, tokenizer = prepare(chosen.out)
+    with (chosen.out / f"{NAME}.log.jsonl").open("w", encoding="utf-8") as log:
         note(
             log,
-            command=sys.argv,
+            command=shlex.join(["python", "-m", "tools.pretrain", *sys.argv[1:]]),
+            python=platform.python_version(),
             torch=torch.__version__,
             open_clip=open_clip.__version__,
-            python=platform.python_version(),
             shares=SHARES,
             parameters=sum(p.numel() for p in model.parameters()),
         )
         train(model, tokenizer, steps=chosen.steps, batch=chosen.batch, peak=chosen.peak, seed=chosen.seed, log=log)
         for domain in (*world.DOMAINS, *world.SPARE_DOMAINS):
-            note(
-                log,
-                domain=domain,
-                objects=zero_shot(model, tokenizer, domain, world.OBJECTS),
-                digits=zero_shot(model, tokenizer, domain, world.DIGITS),
-            )
-    weights = chosen.out / f"{NAME}.safetensors"
-    half = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
-    save_file(half, weights)
-    print(hashlib.sha256(weights.read_bytes()).hexdigest(), weights.stat().st_size)
+            scores = {kind: zero_shot(model, tokenizer, domain, names) for kind, names in GROUPS.items()}
+            note(log, domain=domain, **scores)
+    print(json.dumps(save(model, chosen.out), indent=2))
 
 
 if __name__ == "__main__":
