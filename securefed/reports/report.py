@@ -76,6 +76,18 @@ class RunRecord:
         )
 
 
+def read_file(path: Path) -> bytes:
+    """Read a file of a run.
+
+    Raises:
+        ConfigError: If it is missing.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}; is this the folder of a finished run?") from error
+
+
 def read_lines(path: Path) -> list[Json]:
     """Read a file of JSON lines.
 
@@ -83,15 +95,11 @@ def read_lines(path: Path) -> list[Json]:
         ConfigError: If it is missing.
         VerificationError: If a line is not a JSON object.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}; is this the folder of a run?") from error
     lines = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(read_file(path).splitlines(), 1):
         try:
             value = json.loads(line)
-        except json.JSONDecodeError:
+        except ValueError:
             value = None
         if not isinstance(value, dict):
             raise VerificationError(f"{path.name} line {number} is not a JSON object")

@@ -6,8 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from securefed.errors import ConfigError, VerificationError
-from securefed.reports.report import Json, RunRecord, build
+from securefed.errors import VerificationError
+from securefed.reports.report import Json, RunRecord, build, read_file
 
 TOLERANCE = 1e-9
 """Relative difference that recomputed floats may have on another machine."""
@@ -32,7 +32,7 @@ def verify(folder: Path) -> Json:
         raise VerificationError(
             "plan.toml is not the plan of this run: its digest differs from the one in metrics.jsonl"
         )
-    adapter = hashlib.sha256((folder / "adapter.safetensors").read_bytes()).hexdigest()
+    adapter = hashlib.sha256(read_file(folder / "adapter.safetensors")).hexdigest()
     if adapter != record.end["adapter_sha256"]:
         raise VerificationError("adapter.safetensors is not the adapter of this run: its digest differs")
     _check_charges(record)
@@ -60,10 +60,8 @@ def _check_charges(record: RunRecord) -> None:
 
 def _read(path: Path) -> Json:
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}; make it with 'securefed report'") from error
-    except json.JSONDecodeError as error:
+        report = json.loads(read_file(path))
+    except ValueError as error:
         raise VerificationError(f"{path.name} is not JSON: {error}") from error
     if not isinstance(report, dict):
         raise VerificationError(f"{path.name} is not a JSON object")

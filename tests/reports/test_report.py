@@ -1,0 +1,158 @@
+"""Reports: every figure follows from the run, and what was not private says so."""
+
+import json
+
+import dp_accounting
+import pytest
+from dp_accounting import pld
+
+from securefed import recipes, runs
+from securefed.errors import ConfigError, LedgerError, VerificationError
+from securefed.privacy.ledger import read_export
+from securefed.reports import render
+from securefed.reports.report import RunRecord, build
+from securefed.rng import seeded
+
+
+def report_of(folder):
+    return build(RunRecord.read(folder))
+
+
+def test_epsilon_equals_that_of_dp_accounting_from_the_ledger_lines(finished):
+    """Recomputed from the raw JSON of the export, with none of our accounting."""
+    lines = [json.loads(line) for line in (finished / "ledger" / "client-1.jsonl").read_text().splitlines()[1:]]
+    accountant = pld.PLDAccountant()
+    for line in lines:
+        event = line["event"]
+        honest = event["shares"] - event["max_dropouts"] - event["max_colluders"]
+        noise_multiplier = honest**0.5 * event["share_stddev"] / event["sensitivity"]
+        accountant.compose(dp_accounting.GaussianDpEvent(noise_multiplier))
+
+    report = report_of(finished)
+    assert report["epsilon"] == pytest.approx(accountant.get_epsilon(report["delta"]), rel=1e-4)
+
+
+def test_a_report_carries_what_people_look_for(finished):
+    report = report_of(finished)
+
+    assert report["setting"] == "distributed"
+    assert report["secure"] == "mask"
+    assert report["clients"] == 4
+    assert report["rounds"] == 3
+    assert report["private"] is True
+    assert 0 < report["epsilon_server_view"] < report["epsilon"] <= 2.0
+    assert report["epsilon_this_run"] == report["epsilon"]
+    assert 0 <= report["zero_shot_accuracy"] <= 1
+    assert report["accuracy"] == report["accuracy_by_round"][-1]
+    assert report["warnings"] == []
+
+
+def test_spend_grows_by_round_up_to_the_total(finished):
+    report = report_of(finished)
+    spend = report["spend"]["per_round"]
+
+    assert len(spend) == 3
+    assert sorted(spend) == spend
+    assert spend[-1] == pytest.approx(report["epsilon"])
+
+
+def test_the_evidence_for_each_assumption_is_that_of_the_run(finished):
+    status = {item["assumption"]: item["status"] for item in report_of(finished)["assumptions"]}
+
+    assert status["noise comes from the operating system's generator"] == "enforced"
+    assert status["at least 3 clients are in every sum"] == "enforced"
+    assert status["the server follows the secure sum's protocol"] == "attested"
+    assert "violated" not in status.values()
+
+
+def test_bytes_on_the_wire_are_those_of_the_transcript(finished):
+    lines = [json.loads(line) for line in (finished / "transcript.jsonl").read_text().splitlines()]
+    up = sum(line["bytes"] for line in lines if line["direction"] == "answer")
+
+    assert report_of(finished)["secure_sum"]["bytes_up_per_client_and_round"] == pytest.approx(up / 12)
+
+
+def test_a_run_without_privacy_is_stamped_on_everything(tmp_path):
+    plan = recipes.cachefl(
+        data="world:sketch", records=60, classes=("cat", "star"), clients=3, rounds=1, delta=1e-3,
+        setting="none", secure="plain",
+    )  # fmt: skip
+    runs.execute(plan, tmp_path / "run")
+    report = report_of(tmp_path / "run")
+
+    assert report["private"] is False
+    assert report["epsilon"] is None
+    assert report["warnings"][0].startswith("NOT PRIVATE")
+    assert "NOT PRIVATE" in render.to_markdown(report)
+    assert "NOT CONFIDENTIAL" in render.to_markdown(report)
+
+
+def test_a_run_with_seeded_noise_is_stamped_and_its_assumption_violated(tmp_path, small_plan):
+    runs.execute(small_plan, tmp_path / "run", rng=lambda *labels: seeded(1, *labels))
+    report = report_of(tmp_path / "run")
+
+    assert report["private"] is False
+    assert "NOT PRIVATE" in report["warnings"][0]
+    assert "violated" in {item["status"] for item in report["assumptions"]}
+
+
+def test_all_runs_on_the_same_data_count(tmp_path, small_plan):
+    cheap = small_plan.model_validate(small_plan.model_dump())
+    books = tmp_path / "books"
+    half = recipes.cachefl(
+        data="world:sketch,neon",
+        records=90,
+        classes=("cat", "star", "key"),
+        clients=4,
+        rounds=3,
+        delta=1e-3,
+        epsilon=0.8,
+    )
+    with runs.open_ledgers(cheap, books):
+        pass
+    for name in ("first", "second"):
+        runs.execute(half, tmp_path / name, ledgers=books)
+    report = report_of(tmp_path / "second")
+
+    assert report["epsilon_this_run"] == pytest.approx(0.8, rel=1e-6)
+    assert report["epsilon"] > 1.05
+    assert report["spend"]["per_client"]["client-0"]["runs"] == 2
+
+
+def test_the_files_agree(finished):
+    report = report_of(finished)
+    render.write(report, finished)
+
+    assert json.loads((finished / "report.json").read_text()) == json.loads(render.to_json(report))
+    assert f"ε = {report['epsilon']:.4f}" in (finished / "report.md").read_text()
+    assert (finished / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        report_of(tmp_path)
+
+
+def test_an_unfinished_run_is_named(finished):
+    lines = (finished / "metrics.jsonl").read_text().splitlines()
+    (finished / "metrics.jsonl").write_text("\n".join(lines[:-1]) + "\n")
+
+    with pytest.raises(ConfigError, match="did not finish"):
+        report_of(finished)
+
+
+def test_a_line_that_is_no_object_is_named(finished):
+    with (finished / "metrics.jsonl").open("a") as file:
+        file.write("[1]\n")
+
+    with pytest.raises(VerificationError, match=r"metrics\.jsonl line 6"):
+        report_of(finished)
+
+
+def test_a_broken_ledger_is_named(finished):
+    path = finished / "ledger" / "client-2.jsonl"
+    path.write_text(path.read_text().replace('"round":2', '"round":9'))
+
+    with pytest.raises(LedgerError, match=r"client-2\.jsonl line 4 does not hold"):
+        report_of(finished)
+    assert len(read_export(finished / "ledger" / "client-1.jsonl").entries) == 3
