@@ -173,8 +173,8 @@ class Plan(BaseModel):
         if self.max_dropouts > self.clients - default_threshold(self.clients):
             raise ConfigError(
                 f"max_dropouts is {self.max_dropouts}; of {self.clients} clients at most "
-                f"{self.clients - default_threshold(self.clients)} may drop out: where a third can, a server could have "
-                "two different sets of survivors opened"
+                f"{self.clients - default_threshold(self.clients)} may drop out: with more, a server "
+                "could have two different sets of survivors opened"
             )
         if self.honest_shares - (0 if self.setting == "none" else 1) < 1:
             raise ConfigError(

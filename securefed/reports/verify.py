@@ -59,8 +59,9 @@ def _check_charges(record: RunRecord) -> None:
 
 
 def _read(path: Path) -> Json:
+    content = read_file(path)
     try:
-        report = json.loads(read_file(path))
+        report = json.loads(content)
     except ValueError as error:
         raise VerificationError(f"{path.name} is not JSON: {error}") from error
     if not isinstance(report, dict):
