@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -26,14 +26,14 @@ from securefed.aggregation.derivations import (
 from securefed.aggregation.graph import Graph
 from securefed.aggregation.identity import SIGNATURE
 from securefed.aggregation.keys import agree, load, public_key, seal, unseal
-from securefed.aggregation.masks import add_mask, subtract_mask
+from securefed.aggregation.masks import Masks, pieces
 from securefed.aggregation.member import Member, check_opening
 from securefed.aggregation.members import Members
 from securefed.aggregation.messages import SEALED, Advert, Sealed, advert_leaf, split_records
-from securefed.aggregation.packing import Words, pack, word
+from securefed.aggregation.packing import pack, packed_size, word
 from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.refusals import BadBox, BadMembership, Equivocation, WrongContext
-from securefed.aggregation.wire import Kind, decode, encode
+from securefed.aggregation.wire import Buffer, Kind, array_head, decode, encode, string_head
 from securefed.encoding import RingVector
 from securefed.errors import OutOfTurn
 from securefed.rng import Source
@@ -180,12 +180,11 @@ class KnowsKeys(State):
         owners = self.member.neighbourhood(self.graph, sharing)
         sealed = [Sealed.of(record) for record in split_records(records, SEALED, len(owners))]
         shares = {owner: self._open(owner, record) for owner, record in zip(owners, sealed, strict=True)}
-        packed = pack(self._mask(owners), self.member.session.parameters.bits)
+        session = self.member.session
+        size = packed_size(session.length, session.parameters.bits)
         if self.member.journal is not None:
             self.member.journal.contribute(self.member.session.parameters.context)
-        payload = encode([], [packed])
-        answer, signature = self.member.sign(Kind.MASKED, payload)
-        sent = hashlib.sha256(payload).digest() + signature
+        answer, sent = self.member.sign(Kind.MASKED, [array_head(1), string_head(size), *self._masked(owners)])
         return answer, KnowsShares(self.member, self.graph, sharing, shares, sent)
 
     def _open(self, owner: int, record: Sealed) -> HeldShares:
@@ -198,17 +197,24 @@ class KnowsKeys(State):
             raise BadBox(f"the shares of {self.member.session.name(owner)!r} are not those it committed to")
         return held
 
-    def _mask(self, owners: tuple[int, ...]) -> Words:
-        """Return the vector and its count coordinates under the self mask and every pairwise mask."""
-        session = self.member.session
-        masked = np.ones(session.length, dtype=word(session.parameters.bits))
-        masked[: session.parameters.dim] = self.vector
-        add_mask(masked, self_mask_key(session, self.member.place, self.self_mask))
-        for peer in owners:
-            if peer != self.member.place:
-                apply = add_mask if self.member.place < peer else subtract_mask
-                apply(masked, self.masks[peer])
-        return masked
+    def _masked(self, owners: tuple[int, ...]) -> Iterator[Buffer]:
+        """Return the vector and its count coordinates under the self mask and every pairwise mask, packed."""
+        session, place = self.member.session, self.member.place
+        bits, dim = session.parameters.bits, session.parameters.dim
+        masks = Masks(
+            added=[
+                self_mask_key(session, place, self.self_mask),
+                *(self.masks[peer] for peer in owners if peer > place),
+            ],
+            subtracted=[self.masks[peer] for peer in owners if peer < place],
+        )
+        for piece in pieces(session.length, word(bits).itemsize):
+            own = self.vector[piece.start : min(piece.stop, dim)]
+            part = own.astype(word(bits))
+            if piece.stop > dim:
+                part = np.append(part, np.ones(piece.stop - piece.start - len(own), dtype=word(bits)))
+            masks.apply(part)
+            yield pack(part, bits)
 
 
 @final

@@ -34,7 +34,7 @@ class Desk:
         """Return a signed frame for every client."""
         server, session = self.session.server, self.session
         return {
-            session.name(place): session.write(kind, payload, by=self.identity, sender=server, receiver=place)[0]
+            session.name(place): session.write(kind, [payload], by=self.identity, sender=server, receiver=place)[0]
             for place, payload in payloads.items()
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -13,7 +13,7 @@ from securefed.aggregation.journal import Journal
 from securefed.aggregation.members import Members
 from securefed.aggregation.refusals import BadMembership
 from securefed.aggregation.session import Session
-from securefed.aggregation.wire import Kind
+from securefed.aggregation.wire import Buffer, Kind
 from securefed.errors import ThresholdError
 
 
@@ -33,10 +33,10 @@ class Member:
 
     def write(self, kind: Kind, payload: bytes) -> bytes:
         """Return the signed frame of an answer."""
-        return self.sign(kind, payload)[0]
+        return self.sign(kind, [payload])[0]
 
-    def sign(self, kind: Kind, payload: bytes) -> tuple[bytes, bytes]:
-        """Return the signed frame of an answer, and its signature."""
+    def sign(self, kind: Kind, payload: Iterable[Buffer]) -> tuple[bytes, bytes]:
+        """Return the signed frame of an answer, and the payload's SHA-256 with the signature."""
         server = self.session.server
         return self.session.write(kind, payload, by=self.identity, sender=self.place, receiver=server)
 

@@ -30,15 +30,15 @@ def packed_size(dim: int, bits: int) -> int:
     return (dim * bits + 7) // 8
 
 
-def pack(vector: Words, bits: int) -> bytes:
+def pack(vector: Words, bits: int) -> bytes | memoryview:
     """Return the byte string of a vector, ``packed_size(dim, bits)`` bytes.
 
     Args:
         vector: Shape ``(dim,)``, any unsigned type; coordinates are reduced modulo ``2**bits``.
-        bits: Size of the ring.
+        bits: Size of the ring. For 8, 16, 32 and 64 the vector's own memory is returned where possible.
     """
     if bits == 8 * word(bits).itemsize:
-        return vector.astype(word(bits), copy=False).tobytes()
+        return np.ascontiguousarray(vector, dtype=word(bits)).data.cast("B")
     blocks = -(-len(vector) // _LANES)
     padded = np.zeros(blocks * _LANES, dtype=np.uint64)
     np.bitwise_and(vector, np.uint64(2**bits - 1), out=padded[: len(vector)], casting="unsafe", dtype=np.uint64)

@@ -34,7 +34,7 @@ class PlainSum(SecureSum):
         """Return a client that sends its vector as it is."""
         self.parameters.index(name)
         self.parameters.check(name, vector)
-        return _PlainClient(pack(vector, self.parameters.bits))
+        return _PlainClient(bytes(pack(vector, self.parameters.bits)))
 
     def server(self) -> ServerRole:
         """Return a server that adds what it is sent."""

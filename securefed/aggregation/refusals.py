@@ -1,4 +1,3 @@
-# ruff: noqa: N818 - a refusal is named for its reason
 """Why a message is refused, by name.
 
 ::

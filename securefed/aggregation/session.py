@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -16,7 +17,7 @@ from securefed.aggregation.parameters import Parameters
 from securefed.aggregation.plan import write_plan
 from securefed.aggregation.refusals import WrongContext, WrongSender
 from securefed.aggregation.topology import Topology, choose
-from securefed.aggregation.wire import Kind, decode, encode, frame, unframe
+from securefed.aggregation.wire import Buffer, Kind, array_head, decode, encode, frame, string_head, unframe
 from securefed.errors import ConfigError
 
 CHECK_BITS = 64
@@ -98,22 +99,30 @@ class Session:
             bits=self.parameters.bits,
         )
 
-    def statement(self, kind: Kind, sender: int, receiver: int, payload: bytes) -> bytes:
+    def statement(self, kind: Kind, sender: int, receiver: int, checksum: bytes) -> bytes:
         """Return what is signed for a message: kind, context, sender, receiver and the payload's SHA-256.
 
         A client's answer is for everybody and has the server's place as receiver.
         """
-        return self.statement_of(kind, sender, receiver, hashlib.sha256(payload).digest())
-
-    def statement_of(self, kind: Kind, sender: int, receiver: int, checksum: bytes) -> bytes:
-        """Return what is signed for a message of which only the payload's SHA-256 is known."""
         return label(f"message {kind.name}", self.context, sender, receiver) + checksum
 
-    def write(self, kind: Kind, payload: bytes, *, by: Identity, sender: int, receiver: int) -> tuple[bytes, bytes]:
-        """Return a signed frame, and its signature."""
-        signature = by.sign(self.statement(kind, sender, receiver, payload))
-        body = encode([sender, receiver], [self.context, payload, signature])
-        return frame(kind, body, size=self.frame_size(kind)), signature
+    def write(
+        self, kind: Kind, payload: Iterable[Buffer], *, by: Identity, sender: int, receiver: int
+    ) -> tuple[bytes, bytes]:
+        """Return a signed frame, and the payload's SHA-256 with the signature.
+
+        The payload comes in parts that follow each other; it is hashed once and copied once.
+        """
+        checksum, parts, length = hashlib.sha256(), [], 0
+        for part in payload:
+            checksum.update(part)
+            parts.append(part)
+            length += len(part)
+        signature = by.sign(self.statement(kind, sender, receiver, checksum.digest()))
+        places = encode([sender, receiver], [self.context])[1:]
+        head = array_head(5) + places + string_head(length)
+        body = [head, *parts, string_head(len(signature)), signature]
+        return frame(kind, body, size=self.frame_size(kind)), checksum.digest() + signature
 
     def read(self, kind: Kind, data: bytes, *, sender: int, receiver: int) -> tuple[bytes, bytes]:
         """Return payload and signature of a frame, after everything about it is checked.
@@ -141,7 +150,7 @@ class Session:
         """
         name = self.name(sender)
         public = self.roster.server if sender == self.server else self.roster.clients[name]
-        verify(public, self.statement_of(kind, sender, receiver, checksum), signature, name=name)
+        verify(public, self.statement(kind, sender, receiver, checksum), signature, name=name)
 
     def agreed(self, graph: Graph, sharing: Members, survivors: Members, inputs: bytes) -> bytes:
         """Return the digest that clients sign to agree on who survived.

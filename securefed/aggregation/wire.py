@@ -18,11 +18,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import final
+from typing import TypeAlias, final
 
 import cbor2
 
 from securefed.aggregation.refusals import Malformed
+
+Buffer: TypeAlias = bytes | memoryview
+"""Bytes that may lie in somebody else's array."""
 
 MAGIC = b"SFED"
 VERSION = 1
@@ -79,11 +82,26 @@ def decode(data: bytes, *, numbers: int, strings: int) -> tuple[list[int], list[
     return found_numbers, found_strings
 
 
-def frame(kind: Kind, body: bytes, *, size: int) -> bytes:
-    """Return a frame of exactly ``size`` bytes."""
-    if HEADER + len(body) > size:
-        raise Malformed(f"a {kind.name} of {len(body)} bytes does not fit a frame of {size}")
-    return (MAGIC + struct.pack(">BBI", VERSION, kind, len(body)) + body).ljust(size, b"\0")
+def array_head(count: int) -> bytes:
+    """Return what an array of ``count`` items begins with."""
+    return cbor2.dumps([None] * count, canonical=True)[:-count]
+
+
+def string_head(length: int) -> bytes:
+    """Return what a byte string of ``length`` bytes begins with."""
+    width = next(width for width in (0, 1, 2, 4, 8) if length < (24 if width == 0 else 1 << (8 * width)))
+    if width == 0:
+        return bytes([_BYTES << 5 | length])
+    return bytes([_BYTES << 5 | 23 + width.bit_length()]) + length.to_bytes(width, "big")
+
+
+def frame(kind: Kind, body: Sequence[Buffer], *, size: int) -> bytes:
+    """Return a frame of exactly ``size`` bytes; the body comes in parts, so that a long one is copied once."""
+    length = sum(len(part) for part in body)
+    if HEADER + length > size:
+        raise Malformed(f"a {kind.name} of {length} bytes does not fit a frame of {size}")
+    header = MAGIC + struct.pack(">BBI", VERSION, kind, length)
+    return b"".join([header, *body, bytes(size - HEADER - length)])
 
 
 def unframe(kind: Kind, data: bytes, *, size: int) -> bytes:

@@ -99,7 +99,7 @@ def test_neither_server_nor_wire_holds_a_clients_vector(scheme, bits):
     haystack = [*snapshots, *(data for *_, data in run.messages)]
     found = False
     for vector in run.inputs.values():
-        layouts = (vector.tobytes(), vector.astype(word(bits)).tobytes(), pack(vector, bits))
+        layouts = (vector.tobytes(), vector.astype(word(bits)).tobytes(), bytes(pack(vector, bits)))
         found |= any(needle in data for needle in layouts for data in haystack)
     assert found == (scheme == "plain")
     assert any(len(data) >= 8 * public.dim for data in snapshots)

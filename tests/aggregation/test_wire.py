@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from securefed.aggregation.refusals import Malformed
-from securefed.aggregation.wire import HEADER, Kind, decode, encode, frame, unframe
+from securefed.aggregation.wire import HEADER, Kind, array_head, decode, encode, frame, string_head, unframe
 
 numbers = st.lists(st.integers(0, 2**64 - 1), max_size=5)
 strings = st.lists(st.binary(max_size=300), max_size=5)
@@ -20,6 +20,12 @@ def test_fields_survive_and_any_cbor_reader_reads_them(numbers, strings):
 
     assert decode(data, numbers=len(numbers), strings=len(strings)) == (numbers, strings)
     assert cbor2.loads(data) == [*numbers, *strings]
+
+
+@given(length=st.integers(0, 70_000), count=st.integers(1, 30))
+def test_heads_are_those_of_cbor(length, count):
+    assert string_head(length) + bytes(length) == cbor2.dumps(bytes(length), canonical=True)
+    assert array_head(count) + b"\0" * count == cbor2.dumps([0] * count, canonical=True)
 
 
 @settings(max_examples=500)
@@ -48,7 +54,7 @@ def test_a_cut_or_longer_message_is_refused(numbers, strings, data):
 
 
 def test_frames_have_one_size_and_one_kind():
-    data = frame(Kind.ADVERT, b"body", size=64)
+    data = frame(Kind.ADVERT, [b"bo", b"dy"], size=64)
 
     assert len(data) == 64
     assert unframe(Kind.ADVERT, data, size=64) == b"body"
@@ -69,7 +75,7 @@ def test_frames_have_one_size_and_one_kind():
     ],
 )
 def test_a_changed_frame_is_refused(change, reason):
-    data = frame(Kind.ADVERT, b"body", size=64)
+    data = frame(Kind.ADVERT, [b"bo", b"dy"], size=64)
 
     with pytest.raises(Malformed, match=reason):
         unframe(Kind.ADVERT, change(data), size=64)
@@ -77,4 +83,4 @@ def test_a_changed_frame_is_refused(change, reason):
 
 def test_a_body_that_does_not_fit_is_never_sent():
     with pytest.raises(Malformed, match="does not fit"):
-        frame(Kind.ADVERT, bytes(64 - HEADER + 1), size=64)
+        frame(Kind.ADVERT, [bytes(64 - HEADER + 1)], size=64)

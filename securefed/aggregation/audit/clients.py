@@ -102,7 +102,7 @@ def impersonation() -> Finding:
         session, victim = rig.session, rig.place("client-1")
         errors.append(attempt(session.read, kind, sent, sender=victim, receiver=session.server))
         payload, own = rig.answer_payload(phase, TRAITOR, sent), rig.members.clients[TRAITOR]
-        forged, _ = session.write(kind, payload, by=own, sender=victim, receiver=session.server)
+        forged, _ = session.write(kind, [payload], by=own, sender=victim, receiver=session.server)
         errors.append(attempt(session.read, kind, forged, sender=victim, receiver=session.server))
     return expect(errors, WrongSender, BadSignature)
 
@@ -162,7 +162,7 @@ def miscount() -> Finding:
     def bend(packed: bytes) -> bytes:
         words = unpack(packed, dim=session.length, bits=bits).copy()
         words[-1] += 1
-        return pack(words, bits)
+        return bytes(pack(words, bits))
 
     return aborts(rig.run(answer=rewritten(rig, "mask", bend)), InconsistentSum)
 

@@ -62,7 +62,7 @@ def see_wire() -> Finding:
         seen += answers.values()
         rig.server.collect(answers)
         seen += [content for found in reachable(rig.server) if (content := as_bytes(found))]
-    needles = [form for vector in rig.vectors.values() for form in (vector.tobytes(), pack(vector, 32))]
+    needles = [form for vector in rig.vectors.values() for form in (vector.tobytes(), bytes(pack(vector, 32)))]
     hits = sum(needle in hay for needle in needles for hay in seen)
     return Finding(f"{hits} vectors found in {len(seen)} messages and objects", hits == 0 and len(seen) > 60)
 

@@ -173,12 +173,12 @@ class Rig:
         """Return a request with the server's true signature."""
         sender, receiver = self.session.server, self.place(client)
         by = self.members.server
-        return self.session.write(REQUESTS[phase], payload, by=by, sender=sender, receiver=receiver)[0]
+        return self.session.write(REQUESTS[phase], [payload], by=by, sender=sender, receiver=receiver)[0]
 
     def forge_answer(self, phase: str, client: str, payload: bytes) -> bytes:
         """Return an answer with the client's true signature: what a malicious client can send."""
         by, sender = self.members.clients[client], self.place(client)
-        return self.session.write(ANSWERS[phase], payload, by=by, sender=sender, receiver=self.session.server)[0]
+        return self.session.write(ANSWERS[phase], [payload], by=by, sender=sender, receiver=self.session.server)[0]
 
     def _exchange(
         self, requests: Mapping[str, bytes], refused: dict[str, SecureFedError], request: Tamper, answer: Tamper

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -64,7 +65,7 @@ def self_signed_key() -> Finding:
 
     def forge(rig: Rig, records: dict[int, bytes]) -> dict[int, bytes]:
         own = Advert(b"\7" * 32, b"\x08" * 32, bytes(32))
-        statement = rig.session.statement(Kind.ADVERT, 2, rig.session.server, own.encode())
+        statement = rig.session.statement(Kind.ADVERT, 2, rig.session.server, hashlib.sha256(own.encode()).digest())
         return {2: own.to_bytes() + rig.members.server.sign(statement)}
 
     return expect([with_keys(forge)], BadSignature)

@@ -38,15 +38,19 @@ from securefed.encoding import FixedPoint
 Patch = pytest.MonkeyPatch
 
 
+class TwisterStream:
+    """A keystream from a Mersenne Twister with a 32-bit seed."""
+
+    def __init__(self, key):
+        self.generator = np.random.RandomState(int.from_bytes(key[:4], "little"))
+
+    def update_into(self, zeros, buffer):
+        buffer[: len(zeros)] = self.generator.bytes(len(zeros))
+
+
 def weak_mask_generator(patch: Patch) -> None:
-    """Masks from a Mersenne Twister with a 32-bit seed."""
-
-    def apply(operation, vector, key):
-        generator = np.random.RandomState(int.from_bytes(key[:4], "little"))
-        mask = np.frombuffer(generator.bytes(vector.nbytes), dtype=vector.dtype)
-        operation(vector, mask, out=vector)
-
-    patch.setattr(masks, "_apply", apply)
+    """Masks from a weak generator, whose seed has 32 bits."""
+    patch.setattr(masks, "_keystream", TwisterStream)
     patch.setattr(derivations, "derive", lambda secret, info: keys.derive(secret[:4], info))
 
 
@@ -155,15 +159,8 @@ def reused_masks(patch: Patch) -> None:
 
 def no_self_mask(patch: Patch) -> None:
     """Vectors travel under pairwise masks only."""
-    mask = KnowsKeys._mask
-
-    def bare(self, owners):
-        masked = mask(self, owners)
-        key = derivations.self_mask_key(self.member.session, self.member.place, self.self_mask)
-        masks.subtract_mask(masked, key)
-        return masked
-
-    patch.setattr(KnowsKeys, "_mask", bare)
+    made = client_states.Masks
+    patch.setattr(client_states, "Masks", lambda *, added, subtracted: made(added=added[1:], subtracted=subtracted))
 
 
 def low_share_threshold(patch: Patch) -> None:
@@ -338,7 +335,7 @@ def truncated_total(patch: Patch) -> None:
 
 def vectors_in_clear(patch: Patch) -> None:
     """Masks are not applied."""
-    patch.setattr(masks, "_apply", lambda operation, vector, key: None)
+    patch.setattr(masks.Masks, "apply", lambda self, part: None)
 
 
 MUTANTS: dict[Callable[[Patch], None], str] = {
