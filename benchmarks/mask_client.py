@@ -31,6 +31,7 @@ from flwr.supercore.primitives.asymmetric import generate_key_pairs
 from benchmarks.timing import interleaved, ratio
 from securefed.aggregation.audit.rig import Rig
 from securefed.aggregation.derivations import pair_mask_key
+from securefed.aggregation.identity import is_signed
 from securefed.aggregation.keys import agree, load
 from securefed.aggregation.packing import packed_size
 
@@ -62,6 +63,7 @@ def _case(clients: int, dim: int, *, repetitions: int) -> dict[str, object]:
     adverts = [advert.mask_key for place, advert in rig.state.dealt.adverts.items() if place]
 
     def ours() -> bytes:
+        is_signed.cache_clear()
         private = load(keys)
         for peer, public in enumerate(adverts, start=1):
             pair_mask_key(rig.session, 0, peer, agree(private, public))

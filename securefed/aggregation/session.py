@@ -161,5 +161,5 @@ class Session:
             survivors: Clients whose masked vectors arrived.
             inputs: Merkle root over the digests and signatures of the masked vectors.
         """
-        sets = sharing.to_bytes() + survivors.to_bytes()
+        sets = graph.members.to_bytes() + sharing.to_bytes() + survivors.to_bytes()
         return digest(label("survivors", self.context), graph.root, sets, inputs)

@@ -128,3 +128,30 @@ def test_a_mask_is_one_stream_whatever_the_pieces(dtype, size):
     assert words.tobytes() == Cipher(AES(key), CTR(bytes(16))).encryptor().update(bytes(words.nbytes))
     subtract_mask(words, key)
     assert not words.any()
+
+
+def linear_complexity(bits: list[int]) -> int:
+    """The length of the shortest linear feedback register that makes a sequence (Berlekamp and Massey)."""
+    current, previous, length, since = 1, 1, 0, 1
+    for at in range(len(bits)):
+        window = sum(bits[at - back] << back for back in range(length + 1))
+        if (current & window).bit_count() % 2 == 0:
+            since += 1
+            continue
+        kept, current = current, current ^ (previous << since)
+        if 2 * length <= at:
+            length, previous, since = at + 1 - length, kept, 0
+        since += 1
+    return length
+
+
+def test_the_low_bits_of_a_mask_have_no_short_linear_recurrence():
+    """A weak generator (Mersenne Twister, LFSR, LCG) has a complexity far below half the length."""
+    words = np.zeros(2000, dtype="<u4")
+    add_mask(words, seeded(5).bytes(32))
+    register = [1, 0, 0, 1, 0]
+    for _ in range(1995):
+        register.append(register[-5] ^ register[-3])
+
+    assert abs(linear_complexity([int(word) & 1 for word in words]) - 1000) <= 15
+    assert linear_complexity(register) == 5

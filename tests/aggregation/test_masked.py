@@ -45,6 +45,18 @@ def test_masked_and_plain_sums_are_bit_equal(case):
     assert (total == plain.total()).all()
 
 
+@pytest.mark.parametrize(("dim", "bits"), [(65_541, 32), (200_003, 20), (20_000, 64), (140_000, 8), (1_000_000, 32)])
+def test_long_vectors_are_masked_in_pieces_and_still_exact(dim, bits):
+    """Pieces of 128 KiB: lengths at, around and far beyond their borders, for words of every size."""
+    public = parameters(4, dim=dim, bits=bits)
+    run = masked_run(public, lost=frozenset({("mask", public.cohort[2])}))
+    total = run.total()
+
+    assert run.server.survivors == public.cohort[:2] + public.cohort[3:]
+    expected = sum(run.inputs[name] for name in run.server.survivors) & public.modulus_mask
+    assert (total == expected).all()
+
+
 @pytest.mark.parametrize("phase", PHASES)
 def test_below_the_threshold_nothing_is_revealed(phase):
     public = parameters(7)
