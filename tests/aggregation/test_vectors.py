@@ -7,7 +7,6 @@ by a general CBOR reader, sums by Python's integers.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import struct
 from pathlib import Path
@@ -15,47 +14,20 @@ from pathlib import Path
 import cbor2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from securefed.aggregation.audit.rig import Rig
 from securefed.aggregation.session import Session
 from securefed.aggregation.verification import verify_transcript
 from securefed.aggregation.wire import Kind
 from securefed.errors import ProtocolError
+from tests.aggregation.reference import agreed, hkdf, interpolated, label, mask, public
 from tools.make_wire_vectors import PATH, _rig, build
 
 VECTORS = json.loads(Path(PATH).read_text(encoding="utf-8"))
 NAMES = VECTORS["parameters"]["cohort"]
 BITS, DIM = VECTORS["parameters"]["bits"], VECTORS["parameters"]["dim"]
 KINDS = {"advertise": 2, "share": 4, "mask": 6, "agree": 8, "reveal": 10}
-PRIME = 2**255 - 19
-
-
-def label(name: str, context: bytes, *places: int) -> bytes:
-    return b"securefed/1/" + name.encode() + b"\0" + context + b"".join(struct.pack(">I", place) for place in places)
-
-
-def hkdf(secret: bytes, info: bytes) -> bytes:
-    extracted = hmac.new(bytes(32), secret, hashlib.sha256).digest()
-    return hmac.new(extracted, info + b"\1", hashlib.sha256).digest()
-
-
-def mask(key: bytes, length: int, width: int = 4) -> list[int]:
-    blocks = b"".join(counter.to_bytes(16, "big") for counter in range(-(-length * width // 16)))
-    stream = Cipher(AES(key), ECB()).encryptor().update(blocks)  # noqa: S305 - counter mode, block by block
-    return [int.from_bytes(stream[at : at + width], "little") for at in range(0, length * width, width)]
-
-
-def public(private: bytes) -> bytes:
-    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
-
-
-def agreed(private: bytes, other: bytes) -> bytes:
-    return X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(other))
 
 
 def message(phase: str, client: str, direction: str) -> list:
@@ -171,16 +143,6 @@ def opened_shares() -> dict[tuple[str, str], tuple[int, int]]:
                 assert hashlib.sha256(info + content[at : at + 32]).digest() == record[at : at + 32]
             shares[owner, holder] = tuple(int.from_bytes(content[at : at + 32], "little") for at in (0, 32))
     return shares
-
-
-def interpolated(shares: dict[int, int]) -> int:
-    total = 0
-    for x, share in shares.items():
-        for other in shares:
-            if other != x:
-                share = share * other * pow(other - x, -1, PRIME) % PRIME  # noqa: PLW2901 - Lagrange's product
-        total += share
-    return total % PRIME
 
 
 def test_boxes_hold_committed_shares_of_both_secrets():
