@@ -35,14 +35,15 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--setting", default="distributed", help="distributed, per-client or none (not private)")
     parser.add_argument("--secure", default="mask", help="mask, or plain (the server sees every update)")
     parser.add_argument("--dropouts", type=int, default=0, help="clients that vanish in each round (simulated)")
-    parser.add_argument("--max-dropouts", type=int, help="dropouts that the noise is sized for (default: a quarter)")
-    parser.add_argument(
-        "--max-colluders", type=int, help="colluders that the noise is sized for (default: one of eight)"
-    )
+    parser.add_argument("--max-dropouts", type=int, help="dropouts that the noise is sized for (default 2 of 8)")
+    parser.add_argument("--max-colluders", type=int, help="colluders that the noise is sized for (default 1)")
     parser.add_argument(
         "--seed", type=int, default=0, help="of data split, partition and generated images; never of noise"
     )
     parser.add_argument("--ledger", type=Path, help="folder of ledgers that earlier runs charged (default: a new one)")
+    parser.add_argument(
+        "--budget", type=float, help="epsilon that new ledgers allow over all runs (default: --epsilon)"
+    )
     parser.add_argument("--out", type=Path, help="new folder for the run (default: runs/TIME)")
     parser.add_argument("--compare", action="store_true", help="also train without privacy, on the same simulated data")
     return parser.parse_args(arguments)
@@ -76,7 +77,14 @@ def demonstrate(options: argparse.Namespace) -> None:
     print(f"{plan.clients} clients, {plan.rounds} rounds, {plan.setting}, updates travel by {plan.secure}: {out}")
 
     started = time.perf_counter()
-    runs.execute(plan, out, ledgers=options.ledger, vanishing=options.dropouts, on_round=print_round)
+    runs.execute(
+        plan,
+        out,
+        ledgers=options.ledger,
+        budget=options.budget,
+        vanishing=options.dropouts,
+        on_round=print_round,
+    )
     report = build(RunRecord.read(out))
     render.write(report, out)
     verify(out)

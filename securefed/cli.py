@@ -40,10 +40,12 @@ def exit_codes() -> Iterator[None]:
 @app.command()
 def run(
     plan: Annotated[Path, typer.Argument(help="A plan, for example the plan.toml of an earlier run.")],
+    *,
     out: Annotated[Path, typer.Option(help="Folder of the new run; must be new or empty.")],
     ledger: Annotated[
         Path | None, typer.Option(help="Folder of the clients' ledgers; default: inside the run.")
     ] = None,
+    budget: Annotated[float | None, typer.Option(help="Epsilon that new ledgers allow over all runs.")] = None,
     dropouts: Annotated[int, typer.Option(help="Clients that vanish in each round (simulated).")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -57,7 +59,14 @@ def run(
         choices = Plan.from_toml(plan)
         with progress() as bar:
             task = bar.add_task("rounds", total=choices.rounds)
-            runs.execute(choices, out, ledgers=ledger, vanishing=dropouts, on_round=lambda _n, _a: bar.advance(task))
+            runs.execute(
+                choices,
+                out,
+                ledgers=ledger,
+                budget=budget,
+                vanishing=dropouts,
+                on_round=lambda _number, _accuracy: bar.advance(task),
+            )
         values = build(RunRecord.read(out))
         render.write(values, out)
         show(values, out, as_json=as_json)

@@ -14,6 +14,8 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
+from securefed.errors import ConfigError
+
 
 class Source(ABC):
     """A stream of independent uniform bits.
@@ -68,5 +70,10 @@ def seeded(seed: int, *labels: str | int) -> Source:
     Args:
         seed: Any non-negative integer.
         *labels: Names that part one stream from another under the same seed.
+
+    Raises:
+        ConfigError: If the seed is negative.
     """
+    if seed < 0:
+        raise ConfigError(f"seed is {seed}; it must be 0 or more")
     return _Seeded(seed, *labels)

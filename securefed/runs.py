@@ -145,11 +145,16 @@ def create_folder(path: Path) -> None:
 
 
 @contextmanager
-def open_ledgers(plan: Plan, folder: Path) -> Iterator[dict[str, Ledger]]:
+def open_ledgers(plan: Plan, folder: Path, *, budget: float | None = None) -> Iterator[dict[str, Ledger]]:
     """Open one ledger a client, and refuse the whole plan now if any of them would refuse a round later.
 
     A ledger belongs to a client's data, not to a run: one that exists already keeps its budget, and what earlier runs
     spent counts.
+
+    Args:
+        plan: What shall be charged.
+        folder: Where the ledgers are, or will be.
+        budget: Epsilon that a new ledger allows over all runs; by default what this plan needs.
 
     Raises:
         BudgetExceeded: If what is left does not cover the plan.
@@ -161,7 +166,7 @@ def open_ledgers(plan: Plan, folder: Path) -> Iterator[dict[str, Ledger]]:
             ledger = Ledger.open(
                 folder / f"{name}.sqlite",
                 dataset=f"{plan.data}/{name}",
-                budget_epsilon=plan.epsilon or 0.0,
+                budget_epsilon=budget if budget is not None else plan.epsilon or 0.0,
                 budget_delta=plan.delta,
             )
             stack.callback(ledger.close)
@@ -175,6 +180,7 @@ def execute(
     out: Path,
     *,
     ledgers: Path | None = None,
+    budget: float | None = None,
     vanishing: int = 0,
     rng: Sources = lambda _purpose, _round, _client: randomness.secure(),
     on_round: Callable[[int, float], None] = lambda _number, _accuracy: None,
@@ -185,6 +191,7 @@ def execute(
         plan: The public choices.
         out: Folder of the run; must be new or empty.
         ledgers: Folder of the clients' ledgers; by default inside the run.
+        budget: Epsilon that new ledgers allow over all runs; by default what this plan needs.
         vanishing: Simulated dropouts a round: other clients each time, gone after their noise was drawn.
         rng: Where each client's noise and keys come from. Anything but the operating system's generator is recorded,
             and the run's report says that it is not private.
@@ -202,7 +209,7 @@ def execute(
     create_folder(out)
     (out / "plan.toml").write_text(plan.to_toml(), encoding="utf-8")
     watch = Stopwatch()
-    with open_ledgers(plan, ledgers or out / "ledger") as books:
+    with open_ledgers(plan, ledgers or out / "ledger", budget=budget) as books:
         materials = prepare(plan, watch=watch)
         with Lines(out / "metrics.jsonl") as metrics, Lines(out / "transcript.jsonl") as transcript:
             state = _train(

@@ -74,10 +74,8 @@ def test_a_second_run_on_the_same_ledgers_is_refused_before_it_starts(tmp_path, 
 def test_a_cheaper_second_run_composes_with_the_first(tmp_path, small_plan):
     books = tmp_path / "books"
     cheap = Plan.create(**small_plan.model_dump(exclude={"noise_multiplier"}) | {"epsilon": 0.5})
-    with runs.open_ledgers(small_plan, books):
-        pass  # the owner's budget is 2.0
     for name in ("first", "second"):
-        runs.execute(cheap, tmp_path / name, ledgers=books)
+        runs.execute(cheap, tmp_path / name, ledgers=books, budget=2.0)
 
     entries = read_export(tmp_path / "second" / "ledger" / "client-0.jsonl").entries
     assert len(entries) == 6
