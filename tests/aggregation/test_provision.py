@@ -8,6 +8,7 @@ import stat
 import pytest
 
 from securefed.aggregation.identity import Federation, Identity, Roster
+from securefed.aggregation.policy import Policy
 from securefed.aggregation.provision import load_federation, load_identity, load_roster, provision
 from securefed.errors import ConfigError, DigestError
 from securefed.rng import secure, seeded
@@ -35,6 +36,14 @@ def test_private_keys_are_for_their_owner_alone(tmp_path):
     private = [path.read_text().strip() for path in modes if path.name == "identity.key"]
     assert len(set(private)) == 4
     assert not any(key in public for key in private)
+
+
+def test_every_client_gets_a_policy_of_its_own(tmp_path):
+    provision(NAMES, tmp_path / "kit", rng=secure())
+    policies = {Policy.load(path) for path in (tmp_path / "kit" / "clients").rglob("policy.toml")}
+
+    assert policies == {Policy(minimum_cohort=5, guard_bits=1, corruption=0.1, maximum_rounds=1000)}
+    assert len(list((tmp_path / "kit" / "clients").rglob("policy.toml"))) == 3
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path):
