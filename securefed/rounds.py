@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, TypeAlias, final
 import numpy as np
 
 from securefed.aggregation.base import SecureSum, never, secure_sum, unrecorded
+from securefed.aggregation.identity import Federation
 from securefed.aggregation.masked import MaskedSum
-from securefed.aggregation.parameters import Context, Parameters
+from securefed.aggregation.masked_server import MaskedServer
+from securefed.aggregation.parameters import DIGEST, Context, Parameters
 from securefed.aggregation.plain import PlainSum
 from securefed.encoding import RingVector, Vector
 from securefed.errors import ConfigError
@@ -112,8 +114,28 @@ def contribution(
     return plan.encoding.to_ring(integers)
 
 
-def sum_of(plan: Plan, adapter: Adapter, *, run: str, number: int) -> SecureSum:
-    """Return the secure sum of one round, bound to this plan, run, round and adapter.
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Round:
+    """What a round leaves behind, all of it public.
+
+    Attributes:
+        state: The server's next state.
+        survivors: The clients whose contributions are in the sum.
+        transcript: Lines of the sum's signed record; empty where the sum keeps none.
+        head: What the next round's context holds: the record's last hash.
+    """
+
+    state: ServerState
+    survivors: tuple[str, ...]
+    transcript: tuple[str, ...]
+    head: bytes
+
+
+def sum_of(
+    plan: Plan, adapter: Adapter, *, run: str, number: int, members: Federation | None, previous: bytes
+) -> SecureSum:
+    """Return the secure sum of one round, bound to this plan, run, round, adapter and the record of the round before.
 
     A client that was given another plan or another adapter derives other masks: the sum is then noise and is refused,
     not opened.
@@ -123,6 +145,7 @@ def sum_of(plan: Plan, adapter: Adapter, *, run: str, number: int) -> SecureSum:
         round=number,
         model=hashlib.sha256(adapter.vector().tobytes()).digest(),
         plan=bytes.fromhex(plan.digest),
+        previous=previous,
     )
     parameters = Parameters(
         bits=plan.bits,
@@ -132,7 +155,7 @@ def sum_of(plan: Plan, adapter: Adapter, *, run: str, number: int) -> SecureSum:
         context=context,
         limit=plan.encoding.largest_sum,
     )
-    return {"mask": MaskedSum, "plain": PlainSum}[plan.secure](parameters)
+    return MaskedSum(parameters, members) if plan.secure == "mask" else PlainSum(parameters)
 
 
 def run_round(
@@ -143,10 +166,12 @@ def run_round(
     run: str,
     number: int,
     rng: Sources,
+    members: Federation | None = None,
+    previous: bytes = bytes(DIGEST),
     lost: Callable[[str, str], bool] = never,
     record: Callable[[str, str, str, bytes], None] = unrecorded,
     stage: Stage = untimed,
-) -> tuple[ServerState, tuple[str, ...]]:
+) -> Round:
     """Run one round: every client contributes, the server learns a noisy sum and moves the adapter.
 
     Args:
@@ -156,18 +181,20 @@ def run_round(
         run: Name of the run, for ledger and context.
         number: Of the round, from 1.
         rng: Where each client's noise and keys come from.
+        members: Identities of the parties; by default ones that live for this round.
+        previous: Head of the record of the round before; zeros for the first.
         lost: Called with phase and client; True if that answer never arrives.
         record: Sees every message.
         stage: Times the stages.
 
     Returns:
-        The server's next state, and the clients whose contributions are in the sum.
+        What the round leaves behind.
 
     Raises:
         BudgetExceeded: If a ledger refuses.
         ThresholdError: If too few clients answer; the round is lost and its budget spent.
     """
-    sums = sum_of(plan, state.adapter, run=run, number=number)
+    sums = sum_of(plan, state.adapter, run=run, number=number, members=members, previous=previous)
     roles = {}
     for client in clients:
         noise, keys = (rng(purpose, number, client.name) for purpose in ("noise", "keys"))
@@ -176,4 +203,10 @@ def run_round(
     server = sums.server()
     with stage("secure sum"):
         total = secure_sum(server, roles, lost=lost, record=record)
-    return state.moved(plan, plan.encoding.decode(total)), server.survivors
+    record_of_sum = server.transcript if isinstance(server, MaskedServer) else None
+    return Round(
+        state=state.moved(plan, plan.encoding.decode(total)),
+        survivors=server.survivors,
+        transcript=tuple(record_of_sum.lines) if record_of_sum else (),
+        head=record_of_sum.head if record_of_sum else previous,
+    )

@@ -6,7 +6,9 @@
       plan.toml             every public choice
       ledger/CLIENT.sqlite  what each client's data was charged (unless another folder is named)
       ledger/CLIENT.jsonl   its export, which reports and verification read
-      transcript.jsonl      round, phase, size and digest of every message
+      roster.json           public keys of the parties (masked sums)
+      transcript/0001.jsonl signed, hash-chained record of each round's masked sum
+      messages.jsonl        round, phase, size and digest of every message
       metrics.jsonl         what was measured, round by round
       adapter.safetensors   the released adapter
 """
@@ -30,6 +32,9 @@ from securefed import rng as randomness
 from securefed.adapters import clip
 from securefed.adapters.base import top1
 from securefed.adapters.cachefl import CacheFL
+from securefed.aggregation.identity import Federation
+from securefed.aggregation.parameters import DIGEST
+from securefed.aggregation.provision import to_json
 from securefed.data import datasets, partition
 from securefed.errors import ConfigError
 from securefed.plan import Plan
@@ -211,7 +216,7 @@ def execute(
     watch = Stopwatch()
     with open_ledgers(plan, ledgers or out / "ledger", budget=budget) as books:
         materials = prepare(plan, watch=watch)
-        with Lines(out / "metrics.jsonl") as metrics, Lines(out / "transcript.jsonl") as transcript:
+        with Lines(out / "metrics.jsonl") as metrics, Lines(out / "messages.jsonl") as messages:
             state = _train(
                 plan,
                 materials,
@@ -219,7 +224,8 @@ def execute(
                 rng=rng,
                 vanishing=vanishing,
                 metrics=metrics,
-                transcript=transcript,
+                messages=messages,
+                out=out,
                 watch=watch,
                 on_round=on_round,
             )
@@ -239,7 +245,8 @@ def _train(
     rng: Sources,
     vanishing: int,
     metrics: Lines,
-    transcript: Lines,
+    messages: Lines,
+    out: Path,
     watch: Stopwatch,
     on_round: Callable[[int, float], None],
 ) -> ServerState:
@@ -249,33 +256,50 @@ def _train(
         Client(name=name, features=features, labels=labels, ledger=books.get(name))
         for name, (features, labels) in materials.shards.items()
     ]
+    members = _members(plan, out)
     metrics.append(
         kind="start",
         run=run,
         plan_digest=plan.digest,
         secret_noise=all(rng(purpose, 0, "").is_secret for purpose in ("noise", "keys")),
+        roster_root=members.roster.root.hex() if members else None,
         zero_shot_accuracy=materials.zero_shot_accuracy,
         initial_accuracy=materials.adapter.accuracy(*materials.test),
     )
-    state = ServerState.initial(materials.adapter)
+    state, head = ServerState.initial(materials.adapter), bytes(DIGEST)
     for number in range(1, plan.rounds + 1):
-        gone = absent(plan, number, vanishing)
-        state, survivors = run_round(
+        done = run_round(
             plan,
             state,
             clients,
             run=run,
             number=number,
             rng=rng,
-            lost=partial(_is_lost, gone),
-            record=partial(transcript.message, number),
+            members=members,
+            previous=head,
+            lost=partial(_is_lost, absent(plan, number, vanishing)),
+            record=partial(messages.message, number),
             stage=watch.stage,
         )
+        state, head = done.state, done.head
+        if done.transcript:
+            path = out / "transcript" / f"{number:04d}.jsonl"
+            path.write_text("".join(f"{line}\n" for line in done.transcript), encoding="utf-8")
         with watch.stage("evaluate"):
             accuracy = state.adapter.accuracy(*materials.test)
-        metrics.append(kind="round", number=number, accuracy=accuracy, survivors=survivors)
+        metrics.append(kind="round", number=number, accuracy=accuracy, survivors=done.survivors)
         on_round(number, accuracy)
     return state
+
+
+def _members(plan: Plan, out: Path) -> Federation | None:
+    """Make identities that live as long as this run, and leave their public halves in its folder."""
+    if plan.secure == "plain":
+        return None
+    members = Federation.throwaway(plan.cohort, rng=randomness.secure())
+    (out / "roster.json").write_text(to_json(members.roster), encoding="utf-8")
+    (out / "transcript").mkdir()
+    return members
 
 
 def absent(plan: Plan, number: int, vanishing: int) -> frozenset[str]:

@@ -43,10 +43,11 @@ def train(plan, books, *, lost=lambda *_: False, record=lambda *_: None, rng=rep
     state = ServerState.initial(toys.adapter())
     members = []
     for number in range(1, plan.rounds + 1):
-        state, survivors = run_round(
+        done = run_round(
             plan, state, toys.clients(plan, books), run="r", number=number, rng=rng, lost=lost, record=record
         )
-        members.append(survivors)
+        state = done.state
+        members.append(done.survivors)
     return state, members
 
 

@@ -25,7 +25,16 @@ def seeded_sources(purpose, number, client):
 def test_a_run_leaves_what_its_module_says(finished):
     left = {path.relative_to(finished).as_posix() for path in finished.rglob("*") if path.is_file()}
 
-    assert left >= {"plan.toml", "transcript.jsonl", "metrics.jsonl", "adapter.safetensors", "report.json", "report.md"}
+    assert left >= {
+        "plan.toml",
+        "messages.jsonl",
+        "roster.json",
+        "transcript/0003.jsonl",
+        "metrics.jsonl",
+        "adapter.safetensors",
+        "report.json",
+        "report.md",
+    }
     assert {name for name in left if name.endswith("0.jsonl")} == {"ledger/client-0.jsonl"}
     assert {name for name in left if name.endswith("0.sqlite")} == {"ledger/client-0.sqlite"}
 
@@ -42,10 +51,10 @@ def test_each_round_loses_other_clients_and_keeps_the_rest(finished):
     ]
 
 
-def test_the_transcript_holds_sizes_and_digests_and_no_content(finished):
+def test_the_list_of_messages_holds_sizes_and_digests_and_no_content(finished):
     allowed = {"round", "phase", "client", "direction", "bytes", "sha256"}
 
-    assert all(set(line) == allowed for line in lines(finished / "transcript.jsonl"))
+    assert all(set(line) == allowed for line in lines(finished / "messages.jsonl"))
 
 
 def test_masked_and_plain_runs_with_the_same_test_randomness_release_the_same_adapter(tmp_path, small_plan):

@@ -38,7 +38,7 @@ class RunRecord:
         rounds: One line a round.
         end: The last line, or empty if the run did not finish.
         ledgers: Each client's exported ledger, all runs on its data included.
-        messages: Lines of the transcript.
+        messages: Size and digest of every message.
     """
 
     plan: Plan
@@ -72,7 +72,7 @@ class RunRecord:
             rounds=kinds["round"],
             end=kinds["end"][0],
             ledgers={path.stem: read_export(path) for path in exports},
-            messages=read_lines(folder / "transcript.jsonl"),
+            messages=read_lines(folder / "messages.jsonl"),
         )
 
 

@@ -6,7 +6,10 @@ import hashlib
 import json
 from pathlib import Path
 
-from securefed.errors import VerificationError
+from securefed.aggregation.parameters import DIGEST
+from securefed.aggregation.provision import load_roster
+from securefed.aggregation.verification import verify_transcript
+from securefed.errors import ConfigError, VerificationError
 from securefed.reports.report import Json, RunRecord, build, read_file
 
 TOLERANCE = 1e-9
@@ -36,6 +39,7 @@ def verify(folder: Path) -> Json:
     if adapter != record.end["adapter_sha256"]:
         raise VerificationError("adapter.safetensors is not the adapter of this run: its digest differs")
     _check_charges(record)
+    _check_transcripts(folder, record)
     recomputed: Json = json.loads(json.dumps(build(record)))
     difference = _first_difference(_read(folder / "report.json"), recomputed, "report")
     if difference:
@@ -56,6 +60,36 @@ def _check_charges(record: RunRecord) -> None:
             raise VerificationError(f"the ledger of {name} does not hold one charge for each of {plan.rounds} rounds")
         if any(entry.event != plan.event or entry.plan_digest != plan.digest for entry in own):
             raise VerificationError(f"the ledger of {name} was charged for something else than the plan")
+
+
+def _check_transcripts(folder: Path, record: RunRecord) -> None:
+    """Every masked sum of the run was signed by its parties, for this plan, in an unbroken chain of rounds."""
+    if record.plan.secure != "mask":
+        return
+    read_file(folder / "roster.json")
+    try:
+        roster = load_roster(folder / "roster.json", root=bytes.fromhex(record.start["roster_root"]))
+    except ConfigError as error:
+        raise VerificationError(f"roster.json is not the roster of this run: {error}") from error
+    head = bytes(DIGEST)
+    for line in record.rounds:
+        name = f"transcript/{line['number']:04d}.jsonl"
+        try:
+            verified = verify_transcript(read_file(folder / name).decode().splitlines(), roster)
+        except (VerificationError, UnicodeDecodeError) as error:
+            raise VerificationError(f"{name}: {error}") from error
+        context = verified.parameters.context
+        if (context.round, context.plan.hex(), context.task) != (
+            line["number"],
+            record.plan.digest,
+            record.start["run"],
+        ):
+            raise VerificationError(f"{name} is the record of another run, plan or round")
+        if context.previous != head:
+            raise VerificationError(f"{name} does not follow the record of the round before")
+        if list(verified.survivors) != line["survivors"]:
+            raise VerificationError(f"{name} and metrics.jsonl disagree on who survived")
+        head = verified.head
 
 
 def _read(path: Path) -> Json:

@@ -65,8 +65,8 @@ def test_the_evidence_for_each_assumption_is_that_of_the_run(finished):
     assert "violated" not in status.values()
 
 
-def test_bytes_on_the_wire_are_those_of_the_transcript(finished):
-    lines = [json.loads(line) for line in (finished / "transcript.jsonl").read_text().splitlines()]
+def test_bytes_on_the_wire_are_those_of_the_messages(finished):
+    lines = [json.loads(line) for line in (finished / "messages.jsonl").read_text().splitlines()]
     up = sum(line["bytes"] for line in lines if line["direction"] == "answer")
 
     assert report_of(finished)["secure_sum"]["bytes_up_per_client_and_round"] == pytest.approx(up / 12)

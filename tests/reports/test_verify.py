@@ -39,6 +39,42 @@ def test_a_changed_figure_is_named(finished, edit, where):
         verify(finished)
 
 
+def test_a_changed_record_of_a_sum_is_found(finished):
+    path = finished / "transcript" / "0002.jsonl"
+    path.write_text(path.read_text().replace('"client":"client-0"', '"client":"client-3"', 1))
+
+    with pytest.raises(VerificationError, match=r"transcript/0002\.jsonl"):
+        verify(finished)
+
+
+def test_records_of_sums_in_another_order_are_found(finished):
+    first, second = (finished / "transcript" / f"000{i}.jsonl" for i in (1, 2))
+    swapped = second.read_text(), first.read_text()
+    first.write_text(swapped[0])
+    second.write_text(swapped[1])
+
+    with pytest.raises(VerificationError, match=r"transcript/0001\.jsonl is the record of another"):
+        verify(finished)
+
+
+def test_a_survivor_that_did_not_sign_is_found(finished):
+    path = finished / "metrics.jsonl"
+    path.write_text(
+        path.read_text().replace('["client-1", "client-2", "client-3"]', '["client-0", "client-2", "client-3"]')
+    )
+
+    with pytest.raises(VerificationError, match="who survived"):
+        verify(finished)
+
+
+def test_another_roster_is_found(finished):
+    path = finished / "roster.json"
+    path.write_text(path.read_text().replace("a", "b", 3))
+
+    with pytest.raises(VerificationError, match=r"roster\.json"):
+        verify(finished)
+
+
 def test_another_plan_is_found(finished):
     text = (finished / "plan.toml").read_text()
     (finished / "plan.toml").write_text(text.replace("momentum = ", "momentum = 0.1 #"))
@@ -80,7 +116,16 @@ def test_another_clients_ledger_in_its_place_is_found(finished):
 
 
 @pytest.mark.parametrize(
-    "name", ["plan.toml", "metrics.jsonl", "transcript.jsonl", "report.json", "adapter.safetensors"]
+    "name",
+    [
+        "plan.toml",
+        "metrics.jsonl",
+        "messages.jsonl",
+        "roster.json",
+        "transcript/0001.jsonl",
+        "report.json",
+        "adapter.safetensors",
+    ],
 )
 def test_a_missing_file_is_named(finished, name):
     (finished / name).unlink()
@@ -90,7 +135,16 @@ def test_a_missing_file_is_named(finished, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["plan.toml", "metrics.jsonl", "transcript.jsonl", "report.json", "ledger/client-0.jsonl"]
+    "name",
+    [
+        "plan.toml",
+        "metrics.jsonl",
+        "messages.jsonl",
+        "roster.json",
+        "transcript/0001.jsonl",
+        "report.json",
+        "ledger/client-0.jsonl",
+    ],
 )
 def test_bytes_that_are_no_text_are_an_error_not_a_crash(finished, name):
     (finished / name).write_bytes(b"\xff\xfe\x00")
