@@ -4,12 +4,13 @@ Work: one million coordinates in a ring of 32 bits, 10 neighbours, and a complet
 whole MASKED answer (open and check the neighbours' sealed shares, add every mask, pack, hash, sign, frame) and the key
 agreements that the masks come from. The floor takes the same vector into 32-bit words and adds one AES-256-CTR
 keystream for each mask, and nothing else. Flower's is the same step of its SecAgg+ client by its own primitives: open
-the shares, agree on keys, add masks, reduce, serialise. Quantisation is left out on both sides. One thread,
+the X is left out on both sides. One thread,
 interleaved, process seconds.
 """
 
 from __future__ import annotations
 
+import hashlib
 import statistics
 from collections.abc import Callable
 
@@ -70,10 +71,12 @@ def _case(clients: int, dim: int, *, repetitions: int) -> dict[str, object]:
         client._state = state
         return client.answer(request)
 
+    packed = bytes(4 * dim)
     work: dict[str, Callable[[], object]] = {
         "ours": ours,
         "floor": lambda: _floor(clients, vector),
         "flower": _flower(clients, dim),
+        "hash": lambda: hashlib.sha256(packed).digest(),
     }
     seconds = interleaved(work, repetitions=repetitions)
     return {
