@@ -4,8 +4,9 @@ Work: one million coordinates in a ring of 32 bits, 10 neighbours, and a complet
 whole MASKED answer (open and check the neighbours' sealed shares, add every mask, pack, hash, sign, frame) and the key
 agreements that the masks come from. The floor takes the same vector into 32-bit words and adds one AES-256-CTR
 keystream for each mask, and nothing else. Flower's is the same step of its SecAgg+ client by its own primitives: open
-the X is left out on both sides. One thread,
-interleaved, process seconds.
+the shares, agree on keys, add masks, reduce, serialise (its step signs and hashes nothing). Quantisation is left out on
+both sides. ``hash`` is the SHA-256 of the packed vector alone, which our signature needs: the largest part of what we
+work beyond the floor for 10 neighbours. One thread, interleaved, process seconds.
 """
 
 from __future__ import annotations
