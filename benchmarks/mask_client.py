@@ -37,7 +37,7 @@ from securefed.aggregation.identity import is_signed
 from securefed.aggregation.keys import agree, load
 from securefed.aggregation.packing import packed_size
 
-NAME, CHUNK = "client-0", 1 << 18
+NAME, CHUNK = "client-0", 1 << 17
 
 
 def run(quick: bool) -> dict[str, object]:
@@ -106,16 +106,17 @@ def _private_keys(rig: Rig) -> bytes:
 
 
 def _floor(masks: int, vector: np.ndarray) -> None:
-    """One keystream and one addition for each mask, chunked so that both stay in the cache."""
+    """One keystream and one addition for each mask, piece by piece, so that all of it stays in the cache."""
     total = vector.astype(np.uint32)
     zeros, buffer = bytes(CHUNK), bytearray(CHUNK)
     words, step = np.frombuffer(buffer, dtype=np.uint32), CHUNK // 4
-    for number in range(masks):
-        encryptor = Cipher(AES(number.to_bytes(32, "little")), CTR(bytes(16))).encryptor()
-        for start in range(0, len(total), step):
-            part = total[start : start + step]
-            encryptor.update_into(zeros, buffer)
-            np.add(part, words[: len(part)], out=part)
+    streams = [Cipher(AES(n.to_bytes(32, "little")), CTR(bytes(16))).encryptor().update_into for n in range(masks)]
+    for start in range(0, len(total), step):
+        part = total[start : start + step]
+        mask = words[: len(part)]
+        for stream in streams:
+            stream(zeros, buffer)
+            np.add(part, mask, out=part)
 
 
 def _flower(clients: int, dim: int) -> Callable[[], object]:
