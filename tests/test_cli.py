@@ -89,7 +89,7 @@ def test_a_plan_that_does_not_hold_is_exit_code_2(finished, tmp_path):
 
 
 def test_each_command_explains_itself_with_an_example():
-    for command in ("run", "report", "verify"):
+    for command in ("plan", "run", "report", "verify", "provision", "audit"):
         assert f"securefed {command}" in call(command, "--help").stdout
 
 
@@ -106,3 +106,54 @@ def test_the_package_and_its_command_line_import_nothing_heavy():
 
 def test_a_finished_plan_is_a_plan(finished):
     assert Plan.from_toml(finished / "plan.toml").private
+
+
+def test_plan_shows_the_cost_and_writes_what_run_reads(tmp_path):
+    result = call("plan", "--epsilon", 2, "--out", tmp_path / "plan.toml", "--json")
+    shown = json.loads(result.stdout)
+
+    assert result.exit_code == 0, result.output
+    assert shown["epsilon_coalition"] == pytest.approx(2.0)
+    assert shown["epsilon_server"] < 2.0
+    assert shown["threshold"] == 6
+    assert Plan.from_toml(tmp_path / "plan.toml").epsilon == 2.0
+    assert call("plan", "--out", tmp_path / "plan.toml").exit_code == 2
+
+
+def test_plan_shows_the_computed_graph_of_a_large_cohort():
+    shown = json.loads(call("plan", "--clients", 400, "--json").stdout)
+
+    assert 2 < shown["neighbours"] < 399
+    assert shown["share_threshold"] > shown["share_holders"] / 2
+
+
+def test_provision_makes_a_roster_and_private_keys_once(tmp_path):
+    folder = tmp_path / "identities"
+    result = call("provision", folder, "north", "south", "east", "--json")
+
+    assert result.exit_code == 0, result.output
+    assert len(json.loads(result.stdout)["root"]) == 64
+    assert (folder / "clients" / "north" / "identity.key").stat().st_mode & 0o777 == 0o600
+    assert call("provision", folder, "north").exit_code == 2
+    assert call("provision", tmp_path / "other", "a/b").exit_code == 2
+
+
+def test_audit_finds_no_deviation_and_says_so():
+    result = call("audit", "--json")
+    found = json.loads(result.stdout)
+
+    assert result.exit_code == 0
+    assert found["failed"] == 0
+    assert len(found["rows"]) > 30
+
+
+def test_audit_fails_with_exit_code_1_when_a_move_succeeds(monkeypatch):
+    from securefed.aggregation import audit
+
+    broken = audit.Row("X", "server", "asks nicely", "is refused", lambda: audit.Finding("was obeyed", holds=False))
+    monkeypatch.setattr(audit, "ROWS", (broken,))
+    result = call("audit")
+
+    assert result.exit_code == 1
+    assert "FAILS" in result.stdout
+    assert "1 moves, 1 deviations" in result.stdout
