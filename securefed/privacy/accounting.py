@@ -1,4 +1,4 @@
-"""What was done, as events, and what it costs.
+"""What events cost.
 
 One round of a noisy secure sum is accounted exactly like one Gaussian mechanism. Three steps lead there, each with an
 explicit price that is added, never neglected:
@@ -14,113 +14,211 @@ explicit price that is added, never neglected:
    ``r sqrt(2 pi)``, ``e = 2 sum_k exp(-2 pi^2 r^2 k^2)``; integrating over ``y`` convolves the two Gaussians. Hence
    ``tau_2 = d (log(1 + e) - log(1 - e))``. With ``r = 2``, ``e`` is below ``1e-33``.
 3. The continuous mechanism with noise ``sigma_1 = sqrt(sigma^2 - r^2)`` per coordinate and L2 sensitivity ``Delta`` is
-   Gaussian, so ``T`` rounds, chosen adaptively or not, have the exact profile of one Gaussian mechanism with
-   ``mu^2 = sum_t (Delta_t / sigma_1t)^2`` (Balle and Wang 2018, arXiv:1805.06530, Theorem 8; Dong, Roth and Su 2019,
-   arXiv:1905.02383, Corollary 3.3).
+   Gaussian: :mod:`securefed.privacy.gdp`.
 
-If all probabilities of the real mechanism are within ``exp(tau)`` of the ideal one, in sum over the rounds, then
-``delta(eps) <= exp(tau) delta_ideal(eps - 2 tau)``.
+On a Poisson sample the same holds for every sample, and therefore for the mixture over samples; the sampled Gaussian is
+accounted for by its privacy loss distribution (dp-accounting). Queries about different parts of one partition touch
+different records: only the part that was asked most counts.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias, final
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, final
+
+import numpy as np
 
 from securefed.errors import ConfigError, VerificationError
-from securefed.privacy.clipping import Adjacency
+from securefed.privacy import renyi
+from securefed.privacy.events import Event, View
+from securefed.privacy.gdp import (
+    ROOM,
+    GaussianProfile,
+    bisect,
+    check_delta,
+    gaussian_delta,
+    gaussian_epsilon,
+    mu_of,
+)
+from securefed.privacy.renyi import RenyiBudget, RenyiProfile
+from securefed.privacy.shares import RADIUS, SumOfShares
 
-View: TypeAlias = Literal["server", "coalition"]
-"""Whose eyes: the server and everybody outside, or the server together with the tolerated colluders."""
+__all__ = [
+    "Profile",
+    "SumOfShares",
+    "View",
+    "calibrate",
+    "cross_check",
+    "delta",
+    "epsilon",
+    "epsilon_gaussian",
+    "gaussian_delta",
+    "gaussian_epsilon",
+    "mu_of",
+    "profile",
+    "renyi_curve",
+    "share_stddev",
+]
 
-RADIUS = 2.0
-"""``r`` of step 2, in ring units."""
+INTERVAL = 1e-3
+"""Grid of privacy losses; dp-accounting rounds towards more loss."""
 
-LARGEST_SLACK = 1e-15
-"""Largest ``tau`` of one round; above it the shares are too small for the argument and are refused."""
+PRECISION = 1e-2
+"""Error of epsilon that Opacus' PRV accountant may make; it is added to its answer."""
+
+LARGEST_MIXTURE = 12
+"""Sampled events of different parameters that are convolved; more of them are accounted for by their Rényi costs."""
+
+
+class Profile(Protocol):
+    """What some events allow together, to anybody with the given view."""
+
+    def epsilon(self, delta: float) -> float:
+        """Return an epsilon that holds at this delta."""
+        ...
+
+    def delta(self, epsilon: float) -> float:
+        """Return a delta that holds at this epsilon."""
+        ...
 
 
 @final
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SumOfShares:
-    """One full-batch query whose noise is a sum of integer shares.
+@dataclass(frozen=True, slots=True, eq=False)
+class LossProfile:
+    """The profile of a privacy loss distribution, and of what is within a factor ``exp(slack)`` of it.
 
     Attributes:
-        mechanism: ``discrete-gaussian-shares``; anything else costs infinity.
-        sensitivity: L2 sensitivity of the encoded sum under ``adjacency``, in ring units.
-        share_stddev: Parameter of one client's discrete Gaussian, in ring units.
-        shares: Clients that add a share.
-        max_dropouts: Of these, how many may be missing from the sum.
-        max_colluders: Of these, how many may reveal their share.
-        dim: Coordinates of the sum.
-        unit: What one unit of privacy is.
-        adjacency: Which data sets are neighbours.
-
-    Raises:
-        ConfigError: If a value is out of bounds or the shares are too small to account for.
+        losses: Of dp-accounting.
+        slack: As in :class:`securefed.privacy.gdp.GaussianProfile`.
     """
 
-    sensitivity: float
-    share_stddev: float
-    shares: int
-    max_dropouts: int
-    max_colluders: int
-    dim: int
-    unit: str
-    adjacency: Adjacency
-    mechanism: str = "discrete-gaussian-shares"
+    losses: Any
+    slack: float
 
-    def __post_init__(self) -> None:
-        """Refuse what could not be accounted for."""
-        for name in ("sensitivity", "share_stddev"):
-            if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be positive and finite")
-        if self.dim < 1 or self.max_dropouts < 0 or self.max_colluders < 0 or self.honest("coalition") < 1:
-            raise ConfigError(
-                f"of {self.shares} shares {self.max_dropouts} may be missing and {self.max_colluders} revealed; "
-                "at least one must remain"
-            )
-        if not self.slack("coalition") <= LARGEST_SLACK:
-            raise ConfigError(
-                f"share_stddev is {self.share_stddev:g} ring units; sums of shares this small are not close enough "
-                "to a Gaussian. Use a smaller step or more bits"
-            )
+    def epsilon(self, delta: float) -> float:
+        """Return the smallest epsilon at this delta."""
+        return float(self.losses.get_epsilon_for_delta(delta * math.exp(-self.slack))) + 2 * self.slack
 
-    def honest(self, view: View) -> int:
-        """Return how many shares are in the sum and unknown to a viewer, at least."""
-        return self.shares - self.max_dropouts - (self.max_colluders if view == "coalition" else 0)
+    def delta(self, epsilon: float) -> float:
+        """Return the smallest delta at this epsilon."""
+        return min(1.0, math.exp(self.slack) * float(self.losses.get_delta_for_epsilon(epsilon - 2 * self.slack)))
 
-    def slack(self, view: View) -> float:
-        """Return ``tau_1 + tau_2``: how far the mechanism may be from a post-processed Gaussian."""
-        square = self.share_stddev**2
-        if square <= RADIUS**2:
-            return math.inf
-        sums = sum(math.exp(-2 * math.pi**2 * square * k / (k + 1)) for k in range(1, self.honest(view)))
-        ripple = 2 * sum(math.exp(-2 * math.pi**2 * RADIUS**2 * k**2) for k in (1, 2, 3))
-        return self.dim * (10 * sums + math.log1p(ripple) - math.log1p(-ripple))
 
-    def noise_multiplier(self, view: View) -> float:
-        """Return the ratio of the noise of the ideal Gaussian to the sensitivity."""
-        return math.sqrt(self.honest(view) * self.share_stddev**2 - RADIUS**2) / self.sensitivity
+def epsilon(events: Iterable[Event], *, delta: float, view: View) -> float:
+    """Return the epsilon of all events together: the tightest bound that is proved for them, slack included.
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
+    Returns:
+        For full batches and discrete Gaussian shares it is exact, and holds for parameters that were chosen while the
+        run went on, too. With Poisson samples it holds for parameters that were fixed in advance (what a ledger checks,
+        :mod:`securefed.privacy.filters`, holds in any case). Infinity if an event is of an unknown mechanism.
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> SumOfShares:
-        """Read plain values.
+    Raises:
+        ConfigError: If delta is out of bounds.
+    """
+    check_delta(delta)
+    return profile(events, view=view).epsilon(delta)
 
-        Raises:
-            VerificationError: If they are not an event.
-        """
-        try:
-            return cls(**{**values, "adjacency": Adjacency(values["adjacency"])})
-        except (KeyError, TypeError, ValueError) as error:
-            raise VerificationError(f"not an event: {error}") from error
+
+def delta(events: Iterable[Event], *, epsilon: float, view: View) -> float:
+    """Return the delta of all events together at one epsilon; the inverse of :func:`epsilon`."""
+    return profile(events, view=view).delta(epsilon)
+
+
+def profile(events: Iterable[Event], *, view: View) -> Profile:
+    """Return what all events allow together."""
+    counts = Counter(events)
+    costs = _gaussians(counts, view)
+    if costs is None or len(costs.sampled) > LARGEST_MIXTURE:
+        return RenyiProfile(renyi_curve(counts, view=view))
+    if not costs.sampled:
+        return GaussianProfile(mu=costs.mu, slack=costs.slack)
+    return LossProfile(_losses(costs), costs.slack)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Gaussians:
+    """Events that are all Gaussian.
+
+    Attributes:
+        mu: Of the one full-batch Gaussian mechanism that the events on full batches and parts amount to.
+        sampled: How often each (noise multiplier, rate) was used on a Poisson sample.
+        slack: Of all events.
+    """
+
+    mu: float
+    sampled: Counter[tuple[float, float]]
+    slack: float
+
+
+def _gaussians(counts: Counter[Event], view: View) -> _Gaussians | None:
+    """Return the events as Gaussian mechanisms; None if one of them is none."""
+    squares: dict[str, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
+    sampled: Counter[tuple[float, float]] = Counter()
+    slack = 0.0
+    for event, count in counts.items():
+        cost, sampling = event.gaussian(view), event.sampling
+        if cost is None:
+            return None
+        slack += count * cost.slack
+        if sampling.rate < 1:
+            sampled[cost.noise_multiplier, sampling.rate] += count
+        else:
+            squares[sampling.partition][sampling.part] += count / cost.noise_multiplier**2
+    return _Gaussians(math.sqrt(math.fsum(max(parts.values()) for parts in squares.values())), sampled, slack)
+
+
+def renyi_curve(events: Iterable[Event], *, view: View) -> renyi.Curve:
+    """Return the Rényi costs of all events together."""
+    parts: dict[str, dict[int, renyi.Curve]] = defaultdict(dict)
+    for event, count in Counter(events).items():
+        curves, part = parts[event.sampling.partition], event.sampling.part
+        curves[part] = curves.get(part, 0.0) + count * event.curve(view)
+    return sum((np.max(list(curves.values()), axis=0) for curves in parts.values()), np.zeros(len(renyi.ORDERS)))
+
+
+def _losses(costs: _Gaussians) -> Any:
+    """Return the privacy loss distribution of Gaussian events."""
+    from dp_accounting.pld import privacy_loss_distribution as pld
+
+    def of(noise_multiplier: float, rate: float) -> Any:
+        return pld.from_gaussian_mechanism(noise_multiplier, value_discretization_interval=INTERVAL, sampling_prob=rate)
+
+    losses = [of(*cost).self_compose(count) for cost, count in costs.sampled.items()]
+    if costs.mu:
+        losses.append(of(1 / costs.mu, 1.0))
+    total = losses[0]
+    for other in losses[1:]:
+        total = total.compose(other)
+    return total
+
+
+def calibrate(*, epsilon: float, delta: float, rounds: int, rate: float = 1.0) -> float:
+    """Return the smallest noise multiplier with which ``rounds`` queries are (epsilon, delta)-DP.
+
+    On full batches it is exact. With a lower sampling rate it is the smallest that a ledger of this budget accepts.
+
+    Raises:
+        ConfigError: If ``epsilon``, ``delta``, ``rounds`` or ``rate`` is out of bounds.
+    """
+    if not (epsilon > 0 and math.isfinite(epsilon)):
+        raise ConfigError(f"epsilon is {epsilon}; it must be positive and finite")
+    check_delta(delta)
+    if rounds < 1:
+        raise ConfigError(f"rounds is {rounds}; at least one is needed")
+    if not 0 < rate <= 1:
+        raise ConfigError(f"rate is {rate}; a sampling rate lies above 0 and not above 1")
+    if rate == 1:
+        return math.sqrt(rounds) / mu_of(epsilon, delta)
+    budget = RenyiBudget(epsilon=epsilon, delta=delta)
+
+    def fits(inverse: float) -> bool:
+        return bool(rounds * renyi.sampled_gaussian(1 / inverse, rate)[budget.place] <= budget.largest)
+
+    return 1 / (bisect(fits)[0] * (1 - ROOM))
 
 
 def share_stddev(noise_multiplier: float, *, sensitivity: float, honest_shares: int) -> float:
@@ -132,132 +230,67 @@ def share_stddev(noise_multiplier: float, *, sensitivity: float, honest_shares: 
     return exact * (1 + 2.0**-40)
 
 
-def calibrate(*, epsilon: float, delta: float, rounds: int) -> float:
-    """Return the smallest noise multiplier with which ``rounds`` Gaussian mechanisms are (epsilon, delta)-DP.
-
-    Raises:
-        ConfigError: If ``epsilon``, ``delta`` or ``rounds`` is out of bounds.
-    """
-    if not (epsilon > 0 and math.isfinite(epsilon)):
-        raise ConfigError(f"epsilon is {epsilon}; it must be positive and finite")
-    _check_delta(delta)
-    if rounds < 1:
-        raise ConfigError(f"rounds is {rounds}; at least one is needed")
-    return math.sqrt(rounds) / mu_of(epsilon, delta)
-
-
-def mu_of(epsilon: float, delta: float) -> float:
-    """Return the largest ``mu`` whose Gaussian profile meets (epsilon, delta); rounded down."""
-    low, high = 0.0, 1.0
-    while gaussian_delta(high, epsilon) <= delta:
-        low, high = high, 2 * high
-    while high - low > 1e-13 * high:
-        middle = (low + high) / 2
-        if gaussian_delta(middle, epsilon) <= delta:
-            low = middle
-        else:
-            high = middle
-    # Room for the float error of the profile and for the slack of the shares, so that a ledger with exactly this budget
-    # does not refuse the last round.
-    return low * (1 - 1e-10)
-
-
 def epsilon_gaussian(noise_multiplier: float, *, rounds: int, delta: float) -> float:
     """Return the exact epsilon of ``rounds`` Gaussian mechanisms."""
     return gaussian_epsilon(math.sqrt(rounds) / noise_multiplier, delta) if noise_multiplier > 0 else math.inf
 
 
-def gaussian_delta(mu: float, epsilon: float) -> float:
-    """Return the exact ``delta(epsilon)`` of a Gaussian mechanism with ``mu = sensitivity / stddev``.
-
-    ``Phi(mu/2 - eps/mu) - e^eps Phi(-mu/2 - eps/mu)`` (Balle and Wang 2018, Theorem 8), the second term through
-    logarithms so that it does not overflow.
-    """
-    from scipy.special import log_ndtr, ndtr
-
-    if mu in (0.0, math.inf):
-        return 0.0 if mu == 0.0 else 1.0
-    second = math.exp(epsilon + float(log_ndtr(-mu / 2 - epsilon / mu)))
-    return max(float(ndtr(mu / 2 - epsilon / mu)) - second, 0.0)
-
-
-def gaussian_epsilon(mu: float, delta: float) -> float:
-    """Return the smallest epsilon with ``gaussian_delta(mu, epsilon) <= delta``; rounded up."""
-    _check_delta(delta)
-    if gaussian_delta(mu, 0.0) <= delta:
-        return 0.0
-    if mu == math.inf:
-        return math.inf
-    low, high = 0.0, 1.0
-    while gaussian_delta(mu, high) > delta:
-        low, high = high, 2 * high
-    while high - low > 1e-13 * high:
-        middle = (low + high) / 2
-        if gaussian_delta(mu, middle) > delta:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def epsilon(events: Iterable[SumOfShares], *, delta: float, view: View) -> float:
-    """Return the epsilon of all events together, exact up to the slack that it includes.
-
-    Valid for events whose parameters were chosen while the run went on, too: a Gaussian's ``mu^2`` adds up under fully
-    adaptive composition (Smith and Thakurta 2022, arXiv:2210.17520).
+def cross_check(events: Sequence[Event], *, delta: float, view: View) -> dict[str, float]:
+    """Return epsilon by every accountant that can tell, none of which knows of another.
 
     Returns:
-        An upper bound that no neighbour pair exceeds; infinity if any event is of an unknown mechanism.
-    """
-    _check_delta(delta)
-    mu, slack = _composed(events, view)
-    return gaussian_epsilon(mu, delta * math.exp(-slack)) + 2 * slack
-
-
-def delta(events: Iterable[SumOfShares], *, epsilon: float, view: View) -> float:
-    """Return the delta of all events together at one epsilon; the inverse of :func:`epsilon`."""
-    mu, slack = _composed(events, view)
-    return min(1.0, math.exp(slack) * gaussian_delta(mu, epsilon - 2 * slack))
-
-
-def _composed(events: Iterable[SumOfShares], view: View) -> tuple[float, float]:
-    """Return ``mu`` of the one Gaussian mechanism that all events amount to, and the slack of saying so."""
-    counts = Counter(events)
-    if any(event.mechanism != "discrete-gaussian-shares" for event in counts):
-        return math.inf, 0.0
-    square = math.fsum(count / event.noise_multiplier(view) ** 2 for event, count in counts.items())
-    return math.sqrt(square), math.fsum(count * event.slack(view) for event, count in counts.items())
-
-
-def cross_check(events: Sequence[SumOfShares], *, delta: float, view: View) -> dict[str, float]:
-    """Return epsilon by three accountants that know nothing of one another.
-
-    Returns:
-        ``exact`` (this module), ``pld`` and ``rdp`` (dp-accounting).
+        ``stated`` (:func:`epsilon`), ``renyi`` (this package), and for Gaussian events ``pld`` and ``rdp``
+        (dp-accounting) and ``prv`` (Opacus), each an upper bound.
 
     Raises:
-        VerificationError: If they contradict their theory: PLD is an upper bound that is tight to a few thousandths,
-        RDP
-            is a looser one.
+        VerificationError: If they contradict their theory: PLD and PRV are tight, Rényi costs lie above them.
     """
-    import dp_accounting
-    from dp_accounting import pld, rdp
-
-    found = {"exact": epsilon(events, delta=delta, view=view)}
-    composed = dp_accounting.ComposedDpEvent(
-        [
-            dp_accounting.SelfComposedDpEvent(dp_accounting.GaussianDpEvent(event.noise_multiplier(view)), count)
-            for event, count in Counter(events).items()
-        ]
-    )
-    for name, accountant in (("pld", pld.PLDAccountant()), ("rdp", rdp.RdpAccountant())):
-        found[name] = float(accountant.compose(composed).get_epsilon(delta))
-    close = abs(found["pld"] - found["exact"]) <= 2e-3 * max(1.0, found["exact"])
-    if not (close and found["rdp"] >= found["exact"] * (1 - 1e-6)):
+    counts = Counter(events)
+    found = {
+        "stated": epsilon(events, delta=delta, view=view),
+        "renyi": RenyiProfile(renyi_curve(counts, view=view)).epsilon(delta),
+    }
+    costs = _gaussians(counts, view)
+    if costs is not None and counts and len(costs.sampled) <= LARGEST_MIXTURE:
+        found |= _peers(costs, delta)
+    stated = found["stated"]
+    agree = abs(found.get("pld", stated) - stated) <= 2e-3 * max(1.0, stated)
+    # The upper end of PRV's interval, whose half width is half PRECISION.
+    agree &= -2e-3 * max(1.0, stated) <= found.get("prv", stated) - stated <= 2 * PRECISION
+    agree &= min(found["renyi"], found.get("rdp", math.inf)) >= stated * (1 - 1e-3)
+    if not agree:
         raise VerificationError(f"accountants disagree beyond their theory: {found}; do not rely on this epsilon")
     return found
 
 
-def _check_delta(delta: float) -> None:
-    if not 0 < delta < 1:
-        raise ConfigError(f"delta is {delta}; it must lie between 0 and 1, far below 1 / records")
+def _peers(costs: _Gaussians, delta: float) -> dict[str, float]:
+    """Return epsilon by dp-accounting's and Opacus' accountants."""
+    import warnings
+
+    import dp_accounting
+    from dp_accounting import pld, rdp
+    from opacus.accountants import PRVAccountant
+
+    history = [(*cost, count) for cost, count in costs.sampled.items()]
+    if costs.mu:
+        history.append((1 / costs.mu, 1.0, 1))
+    composed = dp_accounting.ComposedDpEvent(
+        [
+            dp_accounting.SelfComposedDpEvent(
+                dp_accounting.PoissonSampledDpEvent(rate, dp_accounting.GaussianDpEvent(noise_multiplier)), count
+            )
+            for noise_multiplier, rate, count in history
+        ]
+    )
+    found = {
+        name: float(accountant.compose(composed).get_epsilon(delta))
+        for name, accountant in (
+            ("pld", pld.PLDAccountant(value_discretization_interval=INTERVAL)),
+            ("rdp", rdp.RdpAccountant()),
+        )
+    }
+    opacus = PRVAccountant()
+    opacus.history = history
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of logarithms of zero, which it handles
+        return found | {"prv": float(opacus.get_epsilon(delta, eps_error=PRECISION))}

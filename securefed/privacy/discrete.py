@@ -153,8 +153,8 @@ class Blocks:
         if len(unclear):
             further = np.frombuffer(rng.bytes(4 * len(unclear)), dtype="<u4")
             longer = words[unclear].astype(np.int64) << 32 | further
-            wide = (part[unclear].astype(np.int64) for part in (block, offset))
-            kept[unclear] = self.keep_exactly(*wide, longer, rng)
+            wide = [part[unclear].astype(np.int64) for part in (block, offset)]
+            kept[unclear] = self.keep_exactly(wide[0], wide[1], longer, rng)
         return kept
 
     def keep_exactly(self, block: Integers, offset: Integers, words: Integers, rng: Source) -> npt.NDArray[np.bool_]:

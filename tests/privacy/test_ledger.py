@@ -225,7 +225,7 @@ def test_a_damaged_file_is_an_error_with_a_way_out(tmp_path):
     path = tmp_path / "ours.sqlite"
     path.write_bytes(b"this is no database" * 100)
 
-    with pytest.raises(LedgerError, match="Nothing was charged"):
+    with pytest.raises(LedgerError, match="Nothing may be drawn"):
         opened(path)
 
 
