@@ -22,9 +22,9 @@ SHARES = {
     "cartoon": (0.16, 0.07),
     "clipart": (0.16, 0.07),
     "silhouette": (0.16, 0.07),
-    "sketch": (0.001, 0.01),
-    "neon": (0.0005, 0.01),
-    "chalk": (0.0005, 0.01),
+    "sketch": (0.0002, 0.0005),
+    "neon": (0.0002, 0.0005),
+    "chalk": (0.0002, 0.0005),
 }
 """How often pretraining draws the objects and the digits of each domain; what is not listed is never drawn."""
 
@@ -39,9 +39,9 @@ BLURRED = 0.3
 """Share of the images that lose their detail, as small pictures scaled up have lost theirs."""
 
 REVERSED = 0.5
-"""Share of those that also become their negative."""
+"""Share of the digits among those that also become their negative."""
 
-TEXTURED = 0.15
+TEXTURED = 0.12
 """Share of the images with a rough coloured texture over them."""
 
 
@@ -74,13 +74,17 @@ def worded(domains: Sequence[str], names: Sequence[str], plain: float, random: n
     return [wordings[domain].format(name) for domain, name in zip(domains, names, strict=True)]
 
 
-def blurred(images: Tensor, random: np.random.Generator) -> Tensor:
-    """Scale a share of the images down to 8 to 13 pixels and up again."""
+def blurred(images: Tensor, digits: Tensor, random: np.random.Generator) -> Tensor:
+    """Scale a share of the images down to 8 to 13 pixels and up again, and turn a share of their digits into negatives.
+
+    Handwriting comes dark on light and light on dark. Objects keep their sides: their negatives would look like the
+    domains that clients hold.
+    """
     chosen = torch.from_numpy(random.random(len(images)) < BLURRED)
     size = int(random.integers(8, 14))
     small = interpolate(images[chosen], size=(size, size), mode="area")
     images[chosen] = interpolate(small, size=images.shape[-2:], mode="bicubic").clamp(0, 1)
-    negative = chosen & torch.from_numpy(random.random(len(images)) < REVERSED)
+    negative = chosen & digits & torch.from_numpy(random.random(len(images)) < REVERSED)
     images[negative] = 1 - images[negative]
     return images
 
@@ -107,4 +111,5 @@ def batches(steps: int, batch: int, *, seed: int) -> Iterator[tuple[Tensor, list
             at = slice(i * batch, (i + 1) * batch)
             images = torch.from_numpy(pixels[at]).permute(0, 3, 1, 2).float() / 255
             share = 1.0 if part * part_steps + i < simple else PLAIN_SHARE
-            yield textured(blurred(images, random), random), worded(domains[at], names[at], share, random)
+            digits = torch.tensor([name in world.DIGITS for name in names[at]])
+            yield textured(blurred(images, digits, random), random), worded(domains[at], names[at], share, random)

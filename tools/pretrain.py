@@ -177,7 +177,7 @@ def main() -> None:
     """Write vocabulary, configuration, weights and log, and print what to pin."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--peak", type=float, default=2e-3, help="largest learning rate")
     parser.add_argument("--seed", type=int, default=0)

@@ -34,7 +34,7 @@ EMBEDDED = "securefed-tiny"
 
 _ASSETS = Path(__file__).resolve().parent.parent / "assets"
 _PINNED = {
-    f"{EMBEDDED}.safetensors": "2638a6e3ddb9a28e6045a0af1119ce22de5c9b1817493bfd84fcb1e01b836203",
+    f"{EMBEDDED}.safetensors": "5d5c6e63cc5227d0b27a525f82a296592ac5f663fa17e4863a7e72da306f571f",
     f"{EMBEDDED}.json": "b2af063c541f531d1cb289b390715b9c11f908d2bb39b9483d0517d226d51b31",
     f"{EMBEDDED}.vocabulary.gz": "25aa420498d3ca9717b402b689ef77e6d8218e633857f9e3022e0cf9298bd141",
 }
