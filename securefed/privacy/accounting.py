@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, final
 
@@ -50,6 +50,7 @@ __all__ = [
     "Profile",
     "SumOfShares",
     "View",
+    "best_order",
     "calibrate",
     "cross_check",
     "delta",
@@ -196,13 +197,14 @@ def _losses(costs: _Gaussians) -> Any:
     return total
 
 
-def calibrate(*, epsilon: float, delta: float, rounds: int, rate: float = 1.0) -> float:
+def calibrate(*, epsilon: float, delta: float, rounds: int, rate: float = 1.0, order: int = 0) -> float:
     """Return the smallest noise multiplier with which ``rounds`` queries are (epsilon, delta)-DP.
 
-    On full batches it is exact. With a lower sampling rate it is the smallest that a ledger of this budget accepts.
+    On full batches it is exact. With a lower sampling rate it is the smallest that a ledger with this budget and the
+    filter ``renyi`` or ``renyi-ORDER`` accepts.
 
     Raises:
-        ConfigError: If ``epsilon``, ``delta``, ``rounds`` or ``rate`` is out of bounds.
+        ConfigError: If a value is out of bounds.
     """
     if not (epsilon > 0 and math.isfinite(epsilon)):
         raise ConfigError(f"epsilon is {epsilon}; it must be positive and finite")
@@ -213,12 +215,24 @@ def calibrate(*, epsilon: float, delta: float, rounds: int, rate: float = 1.0) -
         raise ConfigError(f"rate is {rate}; a sampling rate lies above 0 and not above 1")
     if rate == 1:
         return math.sqrt(rounds) / mu_of(epsilon, delta)
-    budget = RenyiBudget(epsilon=epsilon, delta=delta)
+    budget = RenyiBudget(epsilon=epsilon, delta=delta, order=order)
+    cost = budget.largest / rounds
+    return _smallest(lambda curve: bool(curve[budget.place] <= cost), rate)
 
-    def fits(inverse: float) -> bool:
-        return bool(rounds * renyi.sampled_gaussian(1 / inverse, rate)[budget.place] <= budget.largest)
 
-    return 1 / (bisect(fits)[0] * (1 - ROOM))
+def best_order(*, epsilon: float, delta: float, rounds: int, rate: float) -> int:
+    """Return the order at which a Rényi filter accepts ``rounds`` Poisson samples with the least noise.
+
+    Give it to a ledger when it is made: it is a choice on the plan, before anything was drawn.
+    """
+    costs = (epsilon - renyi.price(delta)) / rounds
+    noise_multiplier = _smallest(lambda curve: bool((curve <= costs).any()), rate)
+    return int(renyi.ORDERS[np.argmax(costs - renyi.sampled_gaussian(noise_multiplier, rate))])
+
+
+def _smallest(fits: Callable[[renyi.Curve], bool], rate: float) -> float:
+    """Return the smallest noise multiplier whose curve on a Poisson sample fits; rounded up."""
+    return 1 / (bisect(lambda inverse: fits(renyi.sampled_gaussian(1 / inverse, rate)))[0] * (1 - ROOM))
 
 
 def share_stddev(noise_multiplier: float, *, sensitivity: float, honest_shares: int) -> float:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, final
 
 from securefed.errors import BudgetExceeded, ConfigError, LedgerError, VerificationError
 from securefed.privacy.events import Event
-from securefed.privacy.filters import FILTERS, Filter
+from securefed.privacy.filters import Filter, filter_of
 from securefed.privacy.reading import read_event
 
 Json: TypeAlias = dict[str, Any]
@@ -87,7 +87,7 @@ class Book:
     @property
     def budget(self) -> Filter:
         """The filter with its budget."""
-        return FILTERS[self.filter](epsilon=self.budget_epsilon, delta=self.budget_delta)
+        return filter_of(self.filter, epsilon=self.budget_epsilon, delta=self.budget_delta)
 
     @property
     def events(self) -> list[Event]:
@@ -211,8 +211,7 @@ def check_header(*, budget_epsilon: float, budget_delta: float, filter: str) -> 
         raise ConfigError(
             f"the budget is ({budget_epsilon}, {budget_delta}); epsilon must be positive, delta in (0, 1)"
         )
-    if filter not in FILTERS:
-        raise ConfigError(f"filter is {filter!r}; there are {', '.join(map(repr, FILTERS))}")
+    filter_of(filter, epsilon=budget_epsilon, delta=budget_delta)
 
 
 def _header(values: Json) -> Json:

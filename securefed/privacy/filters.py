@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
-from securefed.errors import LedgerError
+from securefed.errors import ConfigError, LedgerError
 from securefed.privacy import accounting
 from securefed.privacy.events import Event, View
 from securefed.privacy.gdp import ROOM, GaussianProfile, mu_of
@@ -31,12 +31,9 @@ class Filter(ABC):
     """Says what events have spent and whether they fit; see the subclasses.
 
     Attributes:
-        name: As ledgers keep it.
         epsilon: The budget.
         delta: The delta at which it is stated.
     """
-
-    name: ClassVar[str]
 
     epsilon: float
     delta: float
@@ -65,8 +62,6 @@ class GaussianFilter(Filter):
 
     ``mu^2`` and slack have a limit each, so that no choice of events trades one for the other.
     """
-
-    name: ClassVar[str] = "gaussian"
 
     @property
     def largest(self) -> float:
@@ -104,15 +99,19 @@ class GaussianFilter(Filter):
 class RenyiFilter(Filter):
     """Adds up Rényi costs at one order (Feldman and Zrnic 2021, arXiv:2008.11193, Theorem 4.3).
 
-    It takes every kind of event; :class:`securefed.privacy.renyi.RenyiBudget` says which order.
+    It takes every kind of event.
+
+    Attributes:
+        order: See :class:`securefed.privacy.renyi.RenyiBudget`; :func:`securefed.privacy.accounting.best_order` finds
+            the one for a plan.
     """
 
-    name: ClassVar[str] = "renyi"
+    order: int = 0
 
     @property
     def budget(self) -> RenyiBudget:
         """The budget at the filter's order."""
-        return RenyiBudget(epsilon=self.epsilon, delta=self.delta)
+        return RenyiBudget(epsilon=self.epsilon, delta=self.delta, order=self.order)
 
     def spent(self, events: Iterable[Event]) -> float:
         """Return epsilon at the filter's order; nothing spent is 0, although the order has a price of its own."""
@@ -130,4 +129,17 @@ class RenyiFilter(Filter):
         return float(accounting.renyi_curve(events, view=SIZED_FOR)[self.budget.place])
 
 
-FILTERS: Mapping[str, type[Filter]] = {kind.name: kind for kind in (GaussianFilter, RenyiFilter)}
+def filter_of(name: str, *, epsilon: float, delta: float) -> Filter:
+    """Return the filter that a ledger names: ``gaussian``, ``renyi``, or ``renyi-ORDER``.
+
+    Raises:
+        ConfigError: If there is no such filter.
+    """
+    kind, _, order = name.partition("-")
+    if name == "gaussian":
+        return GaussianFilter(epsilon=epsilon, delta=delta)
+    if kind == "renyi" and (name == kind or order.isdecimal()):
+        found = RenyiFilter(epsilon=epsilon, delta=delta, order=int(order or 0))
+        _ = found.budget  # raises ConfigError if the order is unknown
+        return found
+    raise ConfigError(f"filter is {name!r}; there are 'gaussian', 'renyi', and 'renyi-ORDER'")

@@ -75,8 +75,8 @@ class Ledger:
             dataset: Identifier of the data set, kept as a salted digest.
             budget_epsilon: For a new ledger. One that exists keeps its own budget.
             budget_delta: For a new ledger; must be that of one that exists.
-            filter: For a new ledger: ``gaussian`` (exact, for full batches and discrete Gaussian shares) or ``renyi``
-                (for every kind of event). One that exists keeps its own.
+            filter: For a new ledger: ``gaussian`` (exact, for full batches and discrete Gaussian shares), or ``renyi``
+                or ``renyi-ORDER`` (for every kind of event). One that exists keeps its own.
             mirror: File in another place that remembers how far the ledger came; made if need be.
 
         Raises:

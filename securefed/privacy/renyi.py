@@ -13,6 +13,8 @@ from typing import TypeAlias, final
 import numpy as np
 import numpy.typing as npt
 
+from securefed.errors import ConfigError
+
 Curve: TypeAlias = npt.NDArray[np.float64]
 
 ORDERS: npt.NDArray[np.int64] = np.array([*range(2, 65), 72, 80, 96, 112, 128, 160, 192, 256, 320, 384, 512])
@@ -27,17 +29,26 @@ def gaussian(noise_multiplier: float) -> Curve:
     return ORDERS.astype(np.float64) * (_UP / (2 * noise_multiplier**2))
 
 
+@lru_cache(maxsize=1)
+def _terms() -> tuple[Curve, Curve, Curve, npt.NDArray[np.intp]]:
+    """Return every ``k`` and ``a - k`` of every order ``a`` in a row, ``log C(a, k)``, and where each order begins."""
+    from scipy.special import gammaln
+
+    lengths = ORDERS + 1
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    order = np.repeat(ORDERS, lengths).astype(np.float64)
+    k = np.arange(lengths.sum()) - np.repeat(starts, lengths).astype(np.float64)
+    return k, order - k, gammaln(order + 1) - gammaln(k + 1) - gammaln(order - k + 1), starts
+
+
 @lru_cache(maxsize=4096)
 def _sampled_gaussian(noise_multiplier: float, rate: float) -> Curve:
-    from scipy.special import gammaln, logsumexp
-
-    order = ORDERS[:, None].astype(np.float64)
-    k = np.arange(ORDERS[-1] + 1)[None, :].astype(np.float64)
-    inside = k <= order
-    with np.errstate(invalid="ignore"):
-        binomial = gammaln(order + 1) - gammaln(k + 1) - gammaln(np.maximum(order - k, 0) + 1)
-    terms = binomial + k * math.log(rate) + (order - k) * math.log1p(-rate) + k * (k - 1) / (2 * noise_multiplier**2)
-    curve: Curve = logsumexp(np.where(inside, terms, -np.inf), axis=1) / (ORDERS - 1) * _UP
+    k, rest, binomial, starts = _terms()
+    terms = binomial + k * math.log(rate) + rest * math.log1p(-rate) + k * (k - 1) / (2 * noise_multiplier**2)
+    # Sums of exponentials relative to the largest of each order, so that none overflows.
+    largest = np.maximum.reduceat(terms, starts)
+    sums = np.add.reduceat(np.exp(terms - np.repeat(largest, ORDERS + 1)), starts)
+    curve: Curve = (largest + np.log(sums)) / (ORDERS - 1) * _UP
     curve.flags.writeable = False
     return curve
 
@@ -103,28 +114,39 @@ class RenyiProfile:
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RenyiBudget:
-    """A budget at one order: the one at which it has room for most Gaussian noise.
+    """A budget at one order, which is chosen before the first event.
 
-    The order depends on the budget alone. One that is chosen when the costs are known is a choice made while looking at
-    outputs, and no filter.
+    An order that is chosen when the costs are known is a choice made while looking at outputs, and no filter.
 
     Attributes:
         epsilon: The budget.
         delta: The delta at which it is stated.
+        order: One of :data:`ORDERS`; 0 for the one at which the budget has room for most Gaussian noise.
+
+    Raises:
+        ConfigError: If the order is none of them, or leaves room for nothing.
     """
 
     epsilon: float
     delta: float
+    order: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse an order without a curve."""
+        if self.order and self.order not in ORDERS:
+            raise ConfigError(f"order is {self.order}; curves are known at {ORDERS.tolist()}")
+        if not self.largest > 0:
+            raise ConfigError(
+                f"at order {ORDERS[self.place]} an epsilon of {self.epsilon:g} at delta {self.delta:g} has room for "
+                f"nothing: delta alone costs {self.price:.4g}. Use a higher order, a larger epsilon or full batches"
+            )
 
     @property
     def place(self) -> int:
         """Where the order stands in :data:`ORDERS`."""
+        if self.order:
+            return int(np.searchsorted(ORDERS, self.order))
         return int(np.argmax((self.epsilon - price(self.delta)) / ORDERS))
-
-    @property
-    def order(self) -> int:
-        """The order at which costs are added up."""
-        return int(ORDERS[self.place])
 
     @property
     def price(self) -> float:

@@ -8,7 +8,7 @@ from securefed.errors import ConfigError, LedgerError
 from securefed.privacy import accounting
 from securefed.privacy.clipping import Adjacency
 from securefed.privacy.events import Sampling
-from securefed.privacy.filters import GaussianFilter, RenyiFilter
+from securefed.privacy.filters import GaussianFilter, RenyiFilter, filter_of
 from securefed.privacy.gaussian import CentralGaussian
 from securefed.privacy.reading import UnknownEvent
 from securefed.privacy.shares import SkellamShares, SumOfShares
@@ -98,6 +98,31 @@ def test_the_order_does_not_depend_on_what_was_spent():
     curve = accounting.renyi_curve(history, view="coalition")
 
     assert budget.spent(history) == pytest.approx(float(curve[budget.budget.place]) + budget.budget.price)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.3])
+def test_an_order_made_for_the_plan_saves_noise(rate):
+    asked = {"epsilon": 4.0, "delta": 1e-5, "rounds": 200, "rate": rate}
+    order = accounting.best_order(**asked)
+    noise = accounting.calibrate(**asked, order=order)
+    schedule = [central(noise, rate=rate)] * 200
+
+    assert noise <= min(accounting.calibrate(**asked, order=other) for other in (0, order + 1, 2 * order)) * (1 + 1e-9)
+    assert filter_of(f"renyi-{order}", **BUDGET).admits(schedule)
+    assert accounting.epsilon(schedule, delta=1e-5, view="server") <= 4.0
+
+
+def test_an_order_whose_price_is_above_the_budget_is_refused():
+    with pytest.raises(ConfigError, match="room for nothing"):
+        filter_of("renyi-2", **BUDGET)
+    with pytest.raises(ConfigError, match="room for nothing"):
+        accounting.calibrate(epsilon=0.001, delta=1e-9, rounds=1, rate=0.1)
+
+
+@pytest.mark.parametrize("name", ["", "pld", "renyi-", "renyi-1", "renyi-x", "gaussian-2"])
+def test_a_filter_without_a_proof_is_refused(name):
+    with pytest.raises(ConfigError, match=r"filter|order"):
+        filter_of(name, epsilon=1.0, delta=1e-5)
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.5, -1.0])
