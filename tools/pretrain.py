@@ -130,7 +130,7 @@ def one_step(
     text = model.encode_text(tokenizer(distinct), normalize=True)
     loss = contrastive_loss(image, text, torch.tensor([column[t] for t in texts]), model.logit_scale.exp())
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
     with torch.no_grad():
