@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from securefed.errors import ConfigError, LedgerError
-from securefed.privacy import accounting
+from securefed.privacy import accounting, filters
 from securefed.privacy.clipping import Adjacency
 from securefed.privacy.events import Sampling
 from securefed.privacy.filters import GaussianFilter, RenyiFilter, filter_of
@@ -68,6 +68,17 @@ def test_what_a_filter_admits_is_within_budget_by_every_accountant(rounds):
 
         assert accounting.epsilon([central(low)] * rounds, delta=1e-5, view="server") <= 4.0
         assert budget.spent([central(low)] * rounds) <= 4.0 < budget.spent([central(low - 0.1)] * rounds)
+
+
+def test_slack_has_a_limit_of_its_own(monkeypatch):
+    """However much is left of mu: otherwise a choice of events could trade one for the other."""
+    small = shares(SumOfShares, share_stddev=2.4, sensitivity=1e-4, dim=1)
+    monkeypatch.setattr(filters, "SLACK_CAP", 1.5 * small.slack("coalition"))
+    budget = GaussianFilter(**BUDGET)
+
+    assert budget.admits([small])
+    assert not budget.admits([small, small])
+    assert budget.spent([small, small]) < 0.01
 
 
 def test_nothing_spent_is_nothing():

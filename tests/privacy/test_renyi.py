@@ -51,6 +51,22 @@ def test_skellam_costs_at_least_its_exact_divergence_and_not_much_more(stddev, s
         assert exact <= bound[order == ORDERS][0] <= 3 * exact
 
 
+@pytest.mark.parametrize(
+    ("l1", "l2", "variance", "order", "cost"),
+    [
+        # a l2^2 / (2v) = 1/2; the two terms: (3 * 1 + 6 * 1) / (4 * 4) = 9/16 and 3 * 1 / (2 * 2) = 3/4.
+        (1.0, 1.0, 2.0, 2, 1 / 2 + 9 / 16),
+        # 3 * 4 / 200 = 0.06; (5 * 4 + 6 * 4) / 40,000 = 0.0011 and 3 * 4 / 200 = 0.06.
+        (4.0, 2.0, 100.0, 3, 0.06 + 0.0011),
+        # 32 * 9 / 18 = 16; (63 * 9 + 6 * 9) / 324 > 3 * 9 / 18 = 1.5.
+        (9.0, 3.0, 9.0, 32, 16 + 1.5),
+    ],
+)
+def test_skellam_costs_have_their_values_by_hand(l1, l2, variance, order, cost):
+    """The terms beyond the Gaussian's are the theorem's; no divergence computed here needs them."""
+    assert renyi.skellam(l1=l1, l2=l2, variance=variance)[order == ORDERS][0] == pytest.approx(cost)
+
+
 def test_large_skellam_costs_what_a_gaussian_does():
     assert renyi.skellam(l1=1e4, l2=100.0, variance=1e8) == pytest.approx(renyi.gaussian(100.0), rel=1e-3)
 

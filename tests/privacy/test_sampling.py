@@ -7,6 +7,7 @@ from securefed import rng
 from securefed.errors import BudgetExceeded, ConfigError
 from securefed.privacy import accounting
 from securefed.privacy.clipping import Adjacency
+from securefed.privacy.events import Sampling
 from securefed.privacy.sampling import FullBatch, PartBatches, PoissonBatches
 from securefed.privacy.shares import SkellamShares, SumOfShares
 
@@ -134,6 +135,17 @@ def test_a_shuffled_order_is_accounted_for_without_amplification(shuffled):
 
     assert spent == pytest.approx(accounting.epsilon([event()] * 3, delta=1e-5, view="server"), rel=1e-9)
     assert spent > 1.5 * as_poisson
+
+
+@pytest.mark.parametrize("kind", [SumOfShares, SkellamShares])
+def test_the_part_that_was_asked_most_is_what_counts(kind):
+    """Three rounds about one part, one about the other: as three full batches."""
+    parts = [Sampling(partition="run", part=part) for part in (0, 1, 0, 0)]
+    events = [event(kind, sampling=sampling) for sampling in parts]
+    three = accounting.epsilon([event(kind)] * 3, delta=1e-5, view="server")
+
+    assert accounting.epsilon(events, delta=1e-5, view="server") == pytest.approx(three, rel=1e-9)
+    assert accounting.epsilon(events[:2], delta=1e-5, view="server") < three
 
 
 def test_parts_of_another_run_are_other_parts():
