@@ -73,6 +73,17 @@ CHOICES = (
         rounds=20,
     ),
     Choice(
+        level=0.0005,
+        alpha=30.0,
+        beta=2.0,
+        keys_per_class=2,
+        shrinkage=0.01,
+        relative_clip=0.01,
+        step=4.0,
+        momentum=0.5,
+        rounds=40,
+    ),
+    Choice(
         level=0.001,
         alpha=10.0,
         beta=0.5,

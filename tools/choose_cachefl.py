@@ -40,7 +40,7 @@ from securefed.training import clipped_sum
 
 DOMAINS = "world:relief,thermal,mosaic,stipple"
 TASKS = (("objects", world.OBJECTS[:12], 3200), ("digits", world.DIGITS, 1440))
-LEVELS = (0.0, 3e-4, 1e-3, 3e-3, 1e-2)
+LEVELS = (0.0, 3e-4, 5e-4, 1e-3, 3e-3, 1e-2)
 TRIALS, FINALISTS = 80, 8
 OUT = Path(__file__).parent.parent / "benchmarks" / "results" / "cachefl_choices.json"
 
