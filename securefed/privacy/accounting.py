@@ -25,15 +25,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, final
 
 import numpy as np
 
-from securefed.errors import ConfigError, VerificationError
+from securefed.errors import ConfigError
 from securefed.privacy import renyi
-from securefed.privacy.events import Event, View
+from securefed.privacy.events import Event, View, check_positive
 from securefed.privacy.gdp import (
     ROOM,
     GaussianProfile,
@@ -52,7 +52,7 @@ __all__ = [
     "View",
     "best_order",
     "calibrate",
-    "cross_check",
+    "calibrate_mu",
     "delta",
     "epsilon",
     "epsilon_gaussian",
@@ -66,9 +66,6 @@ __all__ = [
 
 INTERVAL = 1e-3
 """Grid of privacy losses; dp-accounting rounds towards more loss."""
-
-PRECISION = 1e-2
-"""Error of epsilon that Opacus' PRV accountant may make; it is added to its answer."""
 
 LARGEST_MIXTURE = 12
 """Sampled events of different parameters that are convolved; more of them are accounted for by their Rényi costs."""
@@ -131,7 +128,7 @@ def delta(events: Iterable[Event], *, epsilon: float, view: View) -> float:
 def profile(events: Iterable[Event], *, view: View) -> Profile:
     """Return what all events allow together."""
     counts = Counter(events)
-    costs = _gaussians(counts, view)
+    costs = gaussians_of(counts, view)
     if costs is None or len(costs.sampled) > LARGEST_MIXTURE:
         return RenyiProfile(renyi_curve(counts, view=view))
     if not costs.sampled:
@@ -141,7 +138,7 @@ def profile(events: Iterable[Event], *, view: View) -> Profile:
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Gaussians:
+class Gaussians:
     """Events that are all Gaussian.
 
     Attributes:
@@ -155,7 +152,7 @@ class _Gaussians:
     slack: float
 
 
-def _gaussians(counts: Counter[Event], view: View) -> _Gaussians | None:
+def gaussians_of(counts: Counter[Event], view: View) -> Gaussians | None:
     """Return the events as Gaussian mechanisms; None if one of them is none."""
     squares: dict[str, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
     sampled: Counter[tuple[float, float]] = Counter()
@@ -169,7 +166,7 @@ def _gaussians(counts: Counter[Event], view: View) -> _Gaussians | None:
             sampled[cost.noise_multiplier, sampling.rate] += count
         else:
             squares[sampling.partition][sampling.part] += count / cost.noise_multiplier**2
-    return _Gaussians(math.sqrt(math.fsum(max(parts.values()) for parts in squares.values())), sampled, slack)
+    return Gaussians(math.sqrt(math.fsum(max(parts.values()) for parts in squares.values())), sampled, slack)
 
 
 def renyi_curve(events: Iterable[Event], *, view: View) -> renyi.Curve:
@@ -181,7 +178,7 @@ def renyi_curve(events: Iterable[Event], *, view: View) -> renyi.Curve:
     return sum((np.max(list(curves.values()), axis=0) for curves in parts.values()), np.zeros(len(renyi.ORDERS)))
 
 
-def _losses(costs: _Gaussians) -> Any:
+def _losses(costs: Gaussians) -> Any:
     """Return the privacy loss distribution of Gaussian events."""
     from dp_accounting.pld import privacy_loss_distribution as pld
 
@@ -220,6 +217,16 @@ def calibrate(*, epsilon: float, delta: float, rounds: int, rate: float = 1.0, o
     return _smallest(lambda curve: bool(curve[budget.place] <= cost), rate)
 
 
+def calibrate_mu(*, mu: float, rounds: int) -> float:
+    """Return the noise multiplier with which ``rounds`` queries on full batches are ``mu``-Gaussian DP together.
+
+    Raises:
+        ConfigError: If ``mu`` or ``rounds`` is out of bounds.
+    """
+    check_positive(mu=mu, rounds=rounds)
+    return math.sqrt(rounds) / mu
+
+
 def best_order(*, epsilon: float, delta: float, rounds: int, rate: float) -> int:
     """Return the order at which a Rényi filter accepts ``rounds`` Poisson samples with the least noise.
 
@@ -247,64 +254,3 @@ def share_stddev(noise_multiplier: float, *, sensitivity: float, honest_shares: 
 def epsilon_gaussian(noise_multiplier: float, *, rounds: int, delta: float) -> float:
     """Return the exact epsilon of ``rounds`` Gaussian mechanisms."""
     return gaussian_epsilon(math.sqrt(rounds) / noise_multiplier, delta) if noise_multiplier > 0 else math.inf
-
-
-def cross_check(events: Sequence[Event], *, delta: float, view: View) -> dict[str, float]:
-    """Return epsilon by every accountant that can tell, none of which knows of another.
-
-    Returns:
-        ``stated`` (:func:`epsilon`), ``renyi`` (this package), and for Gaussian events ``pld`` and ``rdp``
-        (dp-accounting) and ``prv`` (Opacus), each an upper bound.
-
-    Raises:
-        VerificationError: If they contradict their theory: PLD and PRV are tight, Rényi costs lie above them.
-    """
-    counts = Counter(events)
-    found = {
-        "stated": epsilon(events, delta=delta, view=view),
-        "renyi": RenyiProfile(renyi_curve(counts, view=view)).epsilon(delta),
-    }
-    costs = _gaussians(counts, view)
-    if costs is not None and counts and len(costs.sampled) <= LARGEST_MIXTURE:
-        found |= _peers(costs, delta)
-    stated = found["stated"]
-    agree = abs(found.get("pld", stated) - stated) <= 2e-3 * max(1.0, stated)
-    # The upper end of PRV's interval, whose half width is half PRECISION.
-    agree &= -2e-3 * max(1.0, stated) <= found.get("prv", stated) - stated <= 2 * PRECISION
-    agree &= min(found["renyi"], found.get("rdp", math.inf)) >= stated * (1 - 1e-3)
-    if not agree:
-        raise VerificationError(f"accountants disagree beyond their theory: {found}; do not rely on this epsilon")
-    return found
-
-
-def _peers(costs: _Gaussians, delta: float) -> dict[str, float]:
-    """Return epsilon by dp-accounting's and Opacus' accountants."""
-    import warnings
-
-    import dp_accounting
-    from dp_accounting import pld, rdp
-    from opacus.accountants import PRVAccountant
-
-    history = [(*cost, count) for cost, count in costs.sampled.items()]
-    if costs.mu:
-        history.append((1 / costs.mu, 1.0, 1))
-    composed = dp_accounting.ComposedDpEvent(
-        [
-            dp_accounting.SelfComposedDpEvent(
-                dp_accounting.PoissonSampledDpEvent(rate, dp_accounting.GaussianDpEvent(noise_multiplier)), count
-            )
-            for noise_multiplier, rate, count in history
-        ]
-    )
-    found = {
-        name: float(accountant.compose(composed).get_epsilon(delta))
-        for name, accountant in (
-            ("pld", pld.PLDAccountant(value_discretization_interval=INTERVAL)),
-            ("rdp", rdp.RdpAccountant()),
-        )
-    }
-    opacus = PRVAccountant()
-    opacus.history = history
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of logarithms of zero, which it handles
-        return found | {"prv": float(opacus.get_epsilon(delta, eps_error=PRECISION))}

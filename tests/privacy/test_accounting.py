@@ -11,9 +11,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from securefed.errors import ConfigError, VerificationError
-from securefed.privacy import accounting, shares
+from securefed.privacy import accounting, crosscheck, shares
 from securefed.privacy.accounting import SumOfShares
 from securefed.privacy.clipping import Adjacency
+from securefed.privacy.gdp import GaussianProfile
 from securefed.privacy.reading import read_event
 
 
@@ -65,7 +66,7 @@ def test_calibration_is_the_inverse_of_epsilon(epsilon, delta, rounds):
 @settings(deadline=None, max_examples=8, phases=(Phase.explicit, Phase.generate))
 @given(st.integers(1, 60), st.floats(2e2, 2e4), st.sampled_from([1e-6, 1e-5]))
 def test_accountants_agree_within_their_theory(rounds, stddev, delta):
-    found = accounting.cross_check([event(share_stddev=stddev)] * rounds, delta=delta, view="server")
+    found = crosscheck.cross_check([event(share_stddev=stddev)] * rounds, delta=delta, view="server")
 
     assert found["pld"] == pytest.approx(found["stated"], rel=2e-3, abs=2e-3)
     assert found["prv"] == pytest.approx(found["stated"], rel=2e-3, abs=2e-2)
@@ -73,10 +74,10 @@ def test_accountants_agree_within_their_theory(rounds, stddev, delta):
 
 
 def test_disagreement_between_accountants_is_an_error(monkeypatch):
-    monkeypatch.setattr(accounting, "epsilon", lambda *_, **__: 1.0)
+    monkeypatch.setattr(crosscheck, "epsilon", lambda *_, **__: 1.0)
 
     with pytest.raises(VerificationError, match="disagree"):
-        accounting.cross_check([event()], delta=1e-5, view="server")
+        crosscheck.cross_check([event()], delta=1e-5, view="server")
 
 
 def test_different_events_compose():
@@ -177,6 +178,29 @@ def test_an_event_survives_json():
     assert read_event(json.loads(json.dumps(event().to_json()))) == event()
     with pytest.raises(VerificationError):
         read_event({"mechanism": "discrete-gaussian-shares"})
+
+
+def test_slack_covers_whatever_is_that_close_to_a_gaussian():
+    """Push up every probability of one neighbour and down every one of the other, as far as the slack allows."""
+    mu, slack = 1.0, 0.05
+    grid = np.linspace(-12, 13, 100_001)
+    step = grid[1] - grid[0]
+    p, q = (np.exp(-((grid - centre) ** 2) / 2) / math.sqrt(2 * math.pi) * step for centre in (mu, 0.0))
+    profile = GaussianProfile(mu=mu, slack=slack)
+    for epsilon in (0.3, 1.0, 3.0):
+        worst = np.maximum(math.exp(slack) * p - math.exp(epsilon - slack) * q, 0).sum()
+
+        assert worst == pytest.approx(profile.delta(epsilon), rel=1e-4)
+        assert worst > 1.01 * accounting.gaussian_delta(mu, epsilon)
+        assert profile.epsilon(profile.delta(epsilon)) == pytest.approx(epsilon, rel=1e-9)
+
+
+def test_calibration_to_mu_reaches_mu():
+    noise_multiplier = accounting.calibrate_mu(mu=0.7, rounds=12)
+
+    assert math.sqrt(12) / noise_multiplier == pytest.approx(0.7)
+    with pytest.raises(ConfigError, match="mu"):
+        accounting.calibrate_mu(mu=0.0, rounds=12)
 
 
 def test_delta_is_the_inverse_of_epsilon():

@@ -58,6 +58,7 @@ def test_a_calibrated_sampled_schedule_fits_and_its_report_lies_below(epsilon, r
 
     assert budget.admits([event] * rounds)
     assert budget.spent([event] * rounds) == pytest.approx(epsilon, rel=1e-6)
+    assert not budget.admits([central(0.999 * event.stddev, rate=rate)] * rounds)
     assert accounting.epsilon([event] * rounds, delta=1e-5, view="server") <= epsilon
 
 

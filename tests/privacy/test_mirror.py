@@ -122,6 +122,18 @@ def test_two_writers_with_one_mirror_do_not_accuse_each_other(place):
     charge(place)
 
 
+def test_a_mirror_only_goes_forward(place):
+    """A writer that was slow to report does not take back what a faster one reported."""
+    charge(place, 1)
+    ledger = opened(place)
+    slow = ledger.read()
+    ledger.charge(EVENT, run="run", round=2, purpose="train", plan_digest="00")
+    ledger._mirror.advance(slow)
+
+    assert ledger._mirror._mark() == (3, ledger.read().head)
+    ledger.close()
+
+
 def test_what_a_mirror_cannot_detect_both_put_back_together(place):
     charge(place, 1)
     backups = copy(place, "backup"), shutil.copytree(place[1].parent, place[1].parent.with_name("mirror-backup"))

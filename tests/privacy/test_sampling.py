@@ -95,7 +95,9 @@ def test_the_rate_of_sampler_event_and_accountant_is_one_number_whatever_the_rec
     batch = PoissonBatches(event(), rate).draw(records, number=1, rng=rng.seeded(1))
 
     assert batch.event.sampling.rate == rate
-    assert accounting._gaussians({batch.event: 1}, "server").sampled == {(event().noise_multiplier("server"), rate): 1}
+    assert accounting.gaussians_of({batch.event: 1}, "server").sampled == {
+        (event().noise_multiplier("server"), rate): 1
+    }
 
 
 def test_an_empty_batch_is_a_batch():
