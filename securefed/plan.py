@@ -1,7 +1,7 @@
-"""Plan: every public choice of a run, in one frozen object that can refuse.
+"""Plan: the choices of a run together with the noise that they need, in one frozen object that can refuse.
 
 Clip norm, noise, ring, threshold, dropouts, rounds and accounting depend on one another, so they meet here and nowhere
-else. What follows from the choices (step, sensitivity, share of noise, event) is derived, never stored beside them.
+else. What follows from the choices (step, sensitivity, share of noise, events) is derived, never stored beside them.
 A plan holds public values only: the true number of records, cohorts and keys are not in it.
 """
 
@@ -13,132 +13,73 @@ import math
 import tomllib
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from securefed.aggregation.parameters import default_threshold
-from securefed.aggregation.policy import HARD_FLOOR
+from securefed.choices import CacheChoices, Choices, Noise, Sample, Secure, Setting
 from securefed.encoding import TAIL, FixedPoint
 from securefed.errors import CapacityError, ConfigError
-from securefed.privacy import accounting
-from securefed.privacy.accounting import SumOfShares
-from securefed.privacy.clipping import Adjacency
+from securefed.privacy import accounting, skellam
+from securefed.privacy.events import Event
+from securefed.privacy.filters import filter_of
+from securefed.privacy.sampling import Batches, FullBatch, PartBatches, PoissonBatches
+from securefed.privacy.shares import Shares, SkellamShares, SumOfShares
 
-Setting = Literal["distributed", "per-client", "none"]
-Secure = Literal["mask", "plain"]
+__all__ = ["CacheChoices", "Noise", "Plan", "Sample", "Secure", "Setting"]
 
 FINEST = 24
 """``clip_norm / step`` is at most ``2**FINEST``: finer steps change nothing that can be seen."""
 
-
-class CacheChoices(BaseModel):
-    """Public choices of the CacheFL adapter; see :mod:`securefed.adapters.cachefl`.
-
-    Attributes:
-        alpha: Weight of the cache beside CLIP's logits.
-        beta: Sharpness of the affinity.
-        keys_per_class: Keys of each class.
-        images_per_class: Generated images of each class, from which keys and whitening are made.
-        shrinkage: Of the whitening, in ``(0, 1]``.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    alpha: float = Field(default=10.0, gt=0, allow_inf_nan=False)
-    beta: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    keys_per_class: int = Field(default=4, ge=1)
-    images_per_class: int = Field(default=80, ge=2)
-    shrinkage: float = Field(default=0.03, gt=0, le=1)
-
-    @property
-    def gradient_bound(self) -> float:
-        """Largest norm that one record's gradient can have: ``|a_i| <= alpha beta sqrt(keys) |p - y|``."""
-        return self.alpha * self.beta * math.sqrt(2 * self.keys_per_class)
+LOOSE = 4.0
+"""How much more noise than a Gaussian's a first guess at Skellam noise has."""
 
 
-class Plan(BaseModel):
-    """Every public choice of a run.
+Read = TypeVar("Read", bound=BaseModel)
+
+
+class Plan(Choices):
+    """Every public choice of a run, and the noise that follows from them.
 
     Build one with :meth:`create`, which calibrates the noise. A plan cannot be built if the ring could overflow, if the
     noise that remains after the tolerated dropouts and colluders falls short, or if epsilon does not hold.
 
     Attributes:
-        setting: ``distributed`` (noise shares add up in the secure sum), ``per-client`` (every message is private by
-            itself) or ``none`` (not private).
-        secure: How updates travel: ``mask`` or ``plain``.
-        data: Name of the data set.
-        partition: How records are parted among clients.
-        seed: Of the data choices (split, partition, generated images); never of noise or keys.
-        classes: Class names, public and fixed.
-        model: Name of the CLIP model.
-        model_digest: SHA-256 of its weights.
-        feature_dim: Length of its features.
-        adapter: Public choices of the adapter.
-        clients: Size of the cohort.
-        rounds: Model updates.
-        expected_records: Public number of records over all clients; the normaliser. Never the true count.
-        clip_norm: Largest L2 norm of one record's gradient.
-        learning_rate: Step of the server on the normalised sum.
-        momentum: Of the server.
-        epsilon: Target that must hold for the view of a coalition; None only without privacy.
-        delta: The target's delta.
-        adjacency: Which data sets are neighbours.
         noise_multiplier: Ratio of the noise that every view is left with to the sensitivity; 0 only without privacy.
-        max_dropouts: Clients that may vanish after their noise was drawn.
-        max_colluders: Clients that may reveal their share of the noise.
-        bits: Size of the ring.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Literal[1] = 1
-    setting: Setting = "distributed"
-    secure: Secure = "mask"
-    data: str = "digits"
-    partition: str = "iid"
-    seed: int = Field(default=0, ge=0)
-    classes: tuple[str, ...] = Field(min_length=2)
-    model: str
-    model_digest: str
-    feature_dim: int = Field(ge=1)
-    adapter: CacheChoices = CacheChoices()
-    clients: int = Field(default=8, ge=2)
-    rounds: int = Field(default=20, ge=1)
-    expected_records: int = Field(ge=2)
-    clip_norm: float = Field(gt=0, allow_inf_nan=False)
-    learning_rate: float = Field(gt=0, allow_inf_nan=False)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    epsilon: float | None
-    delta: float
-    adjacency: Adjacency = Adjacency.ADD_OR_REMOVE_ONE
     noise_multiplier: float = Field(ge=0, allow_inf_nan=False)
-    max_dropouts: int = Field(default=0, ge=0)
-    max_colluders: int = Field(default=0, ge=0)
-    bits: int = Field(default=32, ge=2, le=64)
 
     @classmethod
     def create(cls, **choices: object) -> Self:
         """Build a plan and calibrate its noise to ``epsilon`` and ``delta``.
 
         Args:
-            **choices: The attributes of this class except ``noise_multiplier``.
+            **choices: The attributes of :class:`securefed.choices.Choices`.
 
         Raises:
             ConfigError: If the choices cannot hold together; the message names the value and the bound.
         """
-        epsilon, delta, rounds = choices.get("epsilon"), choices.get("delta"), choices.get("rounds", 20)
-        noise_multiplier = 0.0
-        if choices.get("setting", "distributed") != "none":
-            if not (isinstance(epsilon, int | float) and epsilon > 0 and math.isfinite(epsilon)):
-                raise ConfigError(f"epsilon is {epsilon}; it must be positive and finite (4 is a common choice)")
-            if not (isinstance(delta, float) and 0 < delta < 1):
-                raise ConfigError(f"delta is {delta}; it must lie between 0 and 1, far below 1 / records")
-            if not (isinstance(rounds, int) and rounds >= 1):
-                raise ConfigError(f"rounds is {rounds}; at least one round is needed")
-            noise_multiplier = accounting.calibrate(epsilon=epsilon, delta=delta, rounds=rounds)
-        return cls.read({**choices, "noise_multiplier": noise_multiplier})
+        chosen = _read(Choices, choices)
+        if chosen.epsilon is None:
+            return cls.read({**choices, "noise_multiplier": 0.0})
+        if chosen.noise == "skellam":
+            return cls._with_skellam(chosen)
+        return cls.read({**choices, "noise_multiplier": gaussian_multiplier(chosen)})
+
+    @classmethod
+    def _with_skellam(cls, chosen: Choices) -> Self:
+        """Return a plan whose Skellam noise was made smaller until it just holds: its cost depends on the ring."""
+        values = chosen.model_dump()
+        epsilon, delta = chosen.epsilon or 0.0, chosen.delta
+        needed = LOOSE * accounting.calibrate(epsilon=epsilon, delta=delta, rounds=chosen.queries)
+        for _ in range(3):
+            plan = cls.read({**values, "noise_multiplier": needed})
+            needed = accounting.calibrate_skellam(
+                epsilon=epsilon, delta=delta, rounds=plan.queries, sensitivity=plan.event.sensitivity, dim=plan.dim
+            )
+        return plan
 
     @classmethod
     def read(cls, values: dict[str, object]) -> Self:
@@ -147,103 +88,44 @@ class Plan(BaseModel):
         Raises:
             ConfigError: If a value is unknown, missing or out of bounds.
         """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise ConfigError("; ".join(_problem(details) for details in error.errors())) from None
+        return _read(cls, values)
 
     @model_validator(mode="after")
     def _holds(self) -> Self:
-        """Refuse what cannot hold, before any data is seen."""
-        if self.expected_records < self.clients:
-            raise ConfigError(
-                f"{self.clients} clients share {self.expected_records} records; each needs at least one. "
-                "Use fewer clients"
-            )
-        if self.setting == "none":
-            if self.epsilon is not None or self.noise_multiplier != 0:
-                raise ConfigError("setting 'none' has no epsilon and no noise; choose 'distributed' or 'per-client'")
-        else:
-            self._privacy_holds()
-        if self.secure == "mask" and self.clients < HARD_FLOOR:
-            raise ConfigError(
-                f"clients is {self.clients}; a sum over two shows each client the other's update. Masked sums have at "
-                f"least {HARD_FLOOR} clients"
-            )
-        if self.max_dropouts > self.clients - default_threshold(self.clients):
-            raise ConfigError(
-                f"max_dropouts is {self.max_dropouts}; of {self.clients} clients at most "
-                f"{self.clients - default_threshold(self.clients)} may drop out: with more, a server "
-                "could have two different sets of survivors opened"
-            )
-        if self.honest_shares - (0 if self.setting == "none" else 1) < 1:
-            raise ConfigError(
-                f"of {self.clients} clients, {self.max_dropouts} may drop out and {self.max_colluders} may collude; "
-                "at least two others must remain, or the sum is one client's update"
-            )
+        """Refuse noise or a ring that falls short, before any data is seen."""
+        if not self.private and self.noise_multiplier != 0:
+            raise ConfigError("setting 'none' has no epsilon and no noise; choose 'distributed' or 'per-client'")
+        if self.private and not self.noise_multiplier:
+            raise ConfigError("noise_multiplier is 0; a private run has noise. Leave it to Plan.create")
         _ = self.encoding  # raises CapacityError if the ring could overflow
+        if self.private:
+            self._epsilon_holds()
         return self
 
-    def _privacy_holds(self) -> None:
-        if self.epsilon is None or not 0 < self.epsilon < math.inf:
-            raise ConfigError(f"epsilon is {self.epsilon}; it must be positive and finite (4 is a common choice)")
-        if not 0 < self.delta < 1 / self.expected_records:
+    def _epsilon_holds(self) -> None:
+        budget = filter_of(self.ledger_filter, epsilon=self.epsilon or 0.0, delta=self.delta)
+        if not budget.admits(self.events):
+            needed = "" if self.noise == "skellam" else f"; {gaussian_multiplier(self):.4f} would hold it"
             raise ConfigError(
-                f"delta is {self.delta:g}; with {self.expected_records} records it must lie above 0 and below "
-                f"{1 / self.expected_records:.3g}: a mechanism that publishes one whole record at random already has "
-                "delta = 1 / records"
+                f"noise_multiplier {self.noise_multiplier:.4f} over {self.rounds} rounds gives epsilon "
+                f"{budget.spent(self.events):.4f}, above the target {self.epsilon:.4f}{needed}"
             )
-        reached = accounting.epsilon_gaussian(self.noise_multiplier, rounds=self.rounds, delta=self.delta)
-        if reached > self.epsilon * (1 + 1e-9):
-            needed = accounting.calibrate(epsilon=self.epsilon, delta=self.delta, rounds=self.rounds)
-            raise ConfigError(
-                f"noise_multiplier {self.noise_multiplier:.4f} over {self.rounds} rounds gives epsilon {reached:.4f}, "
-                f"above the target {self.epsilon:.4f}; {needed:.4f} would hold it"
-            )
-
-    @property
-    def cohort(self) -> tuple[str, ...]:
-        """Names of the clients."""
-        width = len(str(self.clients - 1))
-        return tuple(f"client-{i:0{width}d}" for i in range(self.clients))
-
-    @property
-    def dim(self) -> int:
-        """Length of an update."""
-        return len(self.classes) * self.adapter.keys_per_class * self.feature_dim
-
-    @property
-    def threshold(self) -> int:
-        """Clients that must answer for a sum to be opened."""
-        return self.clients - self.max_dropouts
-
-    @property
-    def honest_shares(self) -> int:
-        """Noise shares that even a coalition cannot take away."""
-        return self.clients - self.max_dropouts - self.max_colluders
-
-    @property
-    def private(self) -> bool:
-        """Whether the run gives any differential privacy."""
-        return self.setting != "none"
 
     @cached_property
     def _ring(self) -> tuple[FixedPoint, float]:
         """The finest encoding that the ring has room for, and the stddev of one client's noise in ring units."""
         for resolution in range(FINEST, 3, -1):
             units = 2.0**resolution
-            sensitivity = self._sensitivity(units)
-            stddev = 0.0
-            if self.private:
-                shares = self.honest_shares if self.setting == "distributed" else 1
-                stddev = accounting.share_stddev(self.noise_multiplier, sensitivity=sensitivity, honest_shares=shares)
+            stddev = self._stddev(units)
+            if self.noise == "skellam" and stddev > skellam.LARGEST:
+                continue
             try:
                 encoding = FixedPoint(
                     bits=self.bits,
                     step=self.clip_norm / units,
-                    bound=self.clip_norm * self.expected_records,
-                    summands=self.clients,
-                    noise_stddev=stddev * math.sqrt(self.clients),
+                    bound=self.clip_norm * (1 if self.unit == "client" else self.expected_records),
+                    summands=self.clients * self.steps,
+                    noise_stddev=stddev * math.sqrt(self.clients * self.steps),
                 )
             except CapacityError:
                 continue
@@ -253,10 +135,14 @@ class Plan(BaseModel):
             f"clients with room for {TAIL:g} standard deviations of noise; use more bits (at most 64)"
         )
 
-    def _sensitivity(self, units: float) -> float:
-        """Return the L2 sensitivity in ring units when ``clip_norm`` is ``units`` ring units."""
+    def _stddev(self, units: float) -> float:
+        """Return the stddev of one client's noise in ring units when ``clip_norm`` is ``units`` ring units."""
+        if not self.private:
+            return 0.0
         moved = self.adjacency.multiple * units
-        return moved * (1 + 2.0**-20) + math.sqrt(self.dim)
+        sensitivity = moved * (1 + 2.0**-20) + math.sqrt(self.dim)
+        shares = 1 if self.setting == "per-client" else self.honest_shares
+        return accounting.share_stddev(self.noise_multiplier, sensitivity=sensitivity, honest_shares=shares)
 
     @property
     def encoding(self) -> FixedPoint:
@@ -265,25 +151,41 @@ class Plan(BaseModel):
 
     @property
     def share_stddev(self) -> float:
-        """Standard deviation of one client's noise, in ring units."""
+        """Standard deviation of one client's noise in one step, in ring units."""
         return self._ring[1]
 
     @cached_property
-    def event(self) -> SumOfShares:
-        """What one round costs each record, as the ledger records it."""
+    def event(self) -> Shares:
+        """What one step on a full batch costs each unit."""
         if not self.private:
             raise ConfigError("a run without privacy has no event to charge")
-        distributed = self.setting == "distributed"
-        return SumOfShares(
+        shared = self.setting != "per-client"
+        kind = SkellamShares if self.noise == "skellam" else SumOfShares
+        return kind(
             sensitivity=self.encoding.sensitivity(clip_norm=self.adjacency.multiple * self.clip_norm, dim=self.dim),
             share_stddev=self.share_stddev,
-            shares=self.clients if distributed else 1,
-            max_dropouts=self.max_dropouts if distributed else 0,
-            max_colluders=self.max_colluders if distributed else 0,
+            shares=self.clients if shared else 1,
+            max_dropouts=self.max_dropouts if shared else 0,
+            max_colluders=self.max_colluders if shared else 0,
             dim=self.dim,
-            unit="record",
+            unit=self.unit,
             adjacency=self.adjacency,
         )
+
+    def batches(self, run: str) -> Batches:
+        """Return what draws one client's batches in a run; each batch carries what it costs."""
+        if self.sampling == "poisson":
+            return PoissonBatches(self.event, self.sampling_rate)
+        if self.sampling == "shuffled":
+            return PartBatches(self.event, self.parts, run, shuffled=True)
+        return FullBatch(self.event)
+
+    @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """What the whole run will charge each client's data; a run's own name stands where parts are named."""
+        steps = range(1, self.rounds * self.steps + 1)
+        batches = self.batches("run")
+        return tuple(batches.event_of(number) for number in steps)
 
     @cached_property
     def digest(self) -> str:
@@ -314,6 +216,25 @@ class Plan(BaseModel):
             raise ConfigError(f"{path} is not TOML: {error}") from error
         values.setdefault("epsilon", None)
         return cls.read(values)
+
+
+def gaussian_multiplier(choices: Choices) -> float:
+    """Return the smallest noise multiplier that holds the target with Gaussian noise."""
+    _, _, order = choices.ledger_filter.partition("-")
+    return accounting.calibrate(
+        epsilon=choices.epsilon or 0.0,
+        delta=choices.delta,
+        rounds=choices.queries,
+        rate=choices.sampling_rate if choices.sampling == "poisson" else 1.0,
+        order=int(order or 0),
+    )
+
+
+def _read(kind: type[Read], values: dict[str, object]) -> Read:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_problem(details) for details in error.errors())) from None
 
 
 def _problem(details: ErrorDetails) -> str:

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, final
 
 import numpy as np
@@ -19,13 +20,15 @@ from securefed.aggregation.masked import MaskedSum
 from securefed.aggregation.masked_server import MaskedServer
 from securefed.aggregation.parameters import DIGEST, Context, Parameters
 from securefed.aggregation.plain import PlainSum
-from securefed.encoding import RingVector, Vector
+from securefed.encoding import Integers, RingVector, Vector
 from securefed.errors import ConfigError
 from securefed.plan import Plan
-from securefed.privacy.discrete import discrete_gaussian
+from securefed.privacy.events import Event
 from securefed.privacy.ledger import Ledger
+from securefed.privacy.release import release
+from securefed.privacy.sampling import Batches, FullBatch, Indices
 from securefed.rng import Source
-from securefed.training import clipped_sum
+from securefed.training import clipped_sum, clipped_update
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,12 +59,14 @@ class Client:
         features: Features of its images, shape ``(n, feature_dim)``.
         labels: Their classes, shape ``(n,)``.
         ledger: Of its data set; None only in a run without privacy.
+        batches: What draws its batches, for the whole run; None for every record in every step.
     """
 
     name: str
     features: Tensor = field(repr=False)
     labels: Tensor = field(repr=False)
     ledger: Ledger | None
+    batches: Batches | None = None
 
 
 @final
@@ -83,8 +88,8 @@ class ServerState:
         return cls(adapter=adapter, velocity=np.zeros_like(adapter.vector()))
 
     def moved(self, plan: Plan, total: Vector) -> ServerState:
-        """Take one step along the sum of clipped gradients, divided by a public number of records."""
-        velocity = plan.momentum * self.velocity + total / plan.expected_records
+        """Take one step along the sum of what the clients added, divided by a public number of units."""
+        velocity = plan.momentum * self.velocity + total / plan.normaliser
         adapter = self.adapter.moved_to(self.adapter.vector() - plan.learning_rate * velocity)
         return ServerState(adapter=adapter, velocity=velocity)
 
@@ -94,24 +99,76 @@ def contribution(
 ) -> RingVector:
     """Return what one client puts into the sum: charged, clipped, quantised, then noised.
 
-    The charge is durable before the noise is drawn: a crash in between costs budget, never privacy.
+    Every step goes through :func:`securefed.privacy.release.release`, which charges the client's ledger before it looks
+    at a record.
 
     Raises:
         BudgetExceeded: If the client's ledger refuses; its records have not been touched.
-        ConfigError: If a private plan meets a client without a ledger.
+        ConfigError: If a private plan meets a client without a ledger, or a sampling plan one without batches.
     """
-    if plan.private:
-        if client.ledger is None:
-            raise ConfigError(f"{client.name} has no ledger; a private plan charges one before it touches data")
+    ask = partial(_ask, plan, client, run=run, number=number, rng=rng, stage=stage)
+    if plan.unit == "client":
+        return plan.encoding.to_ring(ask(partial(_update, plan, adapter, client), step=1))
+    total = ask(partial(_gradients, plan, adapter, client), step=1)
+    for step in range(2, plan.local_steps + 1):
+        # What was released so far is noisy already: moving along it costs nothing more.
+        local = adapter.moved_to(
+            adapter.vector() - plan.learning_rate * plan.clients * plan.encoding.step * total / plan.normaliser
+        )
+        total += ask(partial(_gradients, plan, local, client), step=step)
+    return plan.encoding.to_ring(total)
+
+
+def _gradients(plan: Plan, adapter: Adapter, client: Client, records: Indices) -> Vector:
+    return clipped_sum(adapter, client.features[records], client.labels[records], clip_norm=plan.clip_norm)
+
+
+def _update(plan: Plan, adapter: Adapter, client: Client, _: Indices) -> Vector:
+    return clipped_update(
+        adapter,
+        client.features,
+        client.labels,
+        clip_norm=plan.clip_norm,
+        steps=plan.local_steps,
+        learning_rate=plan.learning_rate,
+    )
+
+
+def _ask(
+    plan: Plan,
+    client: Client,
+    query: Callable[[Indices], Vector],
+    *,
+    run: str,
+    number: int,
+    step: int,
+    rng: Source,
+    stage: Stage,
+) -> Integers:
+    """Return the answer to one query about a client's records, noisy unless the plan is not private."""
+
+    def answer(records: Indices) -> Integers:
+        with stage("train"):
+            return plan.encoding.to_integers(query(records))
+
+    if not plan.private:
+        return answer(np.arange(len(client.labels)))
+    ledger, batches = client.ledger, client.batches
+    if ledger is None:
+        raise ConfigError(f"{client.name} has no ledger; a private plan charges one before it touches data")
+    if batches is None:
+        if plan.sampling != "full":
+            raise ConfigError(f"{client.name} has no batches; give it plan.batches(run) once, for the whole run")
+        batches = FullBatch(plan.event)
+
+    def charge(event: Event) -> None:
         with stage("ledger"):
-            client.ledger.charge(plan.event, run=run, round=number, purpose="train", plan_digest=plan.digest)
-    with stage("train"):
-        total = clipped_sum(adapter, client.features, client.labels, clip_norm=plan.clip_norm)
-        integers = plan.encoding.to_integers(total)
-    if plan.private:
-        with stage("noise"):
-            integers += discrete_gaussian(plan.share_stddev, plan.dim, rng=rng)
-    return plan.encoding.to_ring(integers)
+            ledger.charge(event, run=run, round=number, purpose="train", plan_digest=plan.digest)
+
+    with stage("noise"):
+        units = 1 if plan.unit == "client" else len(client.labels)
+        batch = batches.draw(units, number=(number - 1) * plan.steps + step, rng=rng)
+        return release(batch, answer, charge=charge, rng=rng)
 
 
 @final

@@ -75,19 +75,22 @@ class Stopwatch:
     """Seconds spent in each stage of a run.
 
     Attributes:
-        seconds: By stage, in the order of their first use.
+        seconds: By stage, in the order of their first end; a stage inside another counts for itself only.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
+    _inner: float = 0.0
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Add the time of the block to a stage."""
-        start = time.perf_counter()
+        start, outer, self._inner = time.perf_counter(), self._inner, 0.0
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+            spent = time.perf_counter() - start
+            self.seconds[name] = self.seconds.get(name, 0.0) + spent - self._inner
+            self._inner = outer + spent
 
 
 def prepare(plan: Plan, *, watch: Stopwatch) -> Materials:
@@ -173,9 +176,10 @@ def open_ledgers(plan: Plan, folder: Path, *, budget: float | None = None) -> It
                 dataset=f"{plan.data}/{name}",
                 budget_epsilon=budget if budget is not None else plan.epsilon or 0.0,
                 budget_delta=plan.delta,
+                filter=plan.ledger_filter,
             )
             stack.callback(ledger.close)
-            ledger.preflight([plan.event] * plan.rounds)
+            ledger.preflight(plan.events)
             ledgers[name] = ledger
         yield ledgers
 
@@ -253,7 +257,13 @@ def _train(
     """Run all rounds and write down what happens."""
     run = uuid.uuid4().hex[:12]
     clients = [
-        Client(name=name, features=features, labels=labels, ledger=books.get(name))
+        Client(
+            name=name,
+            features=features,
+            labels=labels,
+            ledger=books.get(name),
+            batches=plan.batches(run) if plan.private else None,
+        )
         for name, (features, labels) in materials.shards.items()
     ]
     members = _members(plan, out)

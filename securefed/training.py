@@ -1,11 +1,14 @@
-"""Features and an adapter to one bounded contribution: per-record clipping with closed forms."""
+"""Features and an adapter to one bounded contribution: clipped records, or one clipped client."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
 import torch
 from torch import Tensor
 
-from securefed.adapters.base import Adapter
+from securefed.adapters.base import Adapter, RecordGradients
 from securefed.encoding import Vector
 from securefed.errors import ConfigError
 from securefed.privacy.clipping import clip_factors
@@ -34,6 +37,60 @@ def clipped_sum(adapter: Adapter, features: Tensor, labels: Tensor, *, clip_norm
     Raises:
         ConfigError: If the adapter's initial parameters are not public, or shapes disagree.
     """
+    check(adapter, features, labels)
+    total = torch.zeros(len(adapter.vector()), dtype=torch.float64)
+    for gradients in gradients_of(adapter, features, labels):
+        factors = torch.from_numpy(clip_factors(gradients.norms().numpy(), clip_norm=clip_norm))
+        total += gradients.weighted_sum(factors)
+    return total.numpy()
+
+
+def clipped_update(
+    adapter: Adapter, features: Tensor, labels: Tensor, *, clip_norm: float, steps: int, learning_rate: float
+) -> Vector:
+    """Return one client's whole update, clipped to ``clip_norm``: the unit of privacy is the client.
+
+    The update is the sum of the mean gradients along ``steps`` local steps. What happens inside may depend on the
+    client's records in any way, their number included, because the clip bounds all of it at once.
+
+    Args:
+        adapter: The adapter at this round's public parameters.
+        features: The client's features, shape ``(n, feature_dim)``; ``n`` may be zero.
+        labels: Their classes, shape ``(n,)``.
+        clip_norm: Largest L2 norm of the update.
+        steps: Local steps.
+        learning_rate: Of a local step.
+
+    Returns:
+        Float64, shape ``(dim,)``; zero if it would not be finite.
+
+    Raises:
+        ConfigError: As :func:`clipped_sum`.
+    """
+    check(adapter, features, labels)
+    update = torch.zeros(len(adapter.vector()), dtype=torch.float64)
+    start, local = adapter.vector(), adapter
+    for _ in range(steps if len(features) else 0):
+        for gradients in gradients_of(local, features, labels):
+            finite = torch.isfinite(gradients.norms()).double()
+            update += gradients.weighted_sum(finite) / len(features)
+        local = local.moved_to(start - learning_rate * update.numpy())
+    norm = torch.linalg.vector_norm(update).numpy()[None]
+    return update.numpy() * clip_factors(norm, clip_norm=clip_norm) if np.isfinite(norm[0]) else np.zeros(len(start))
+
+
+def gradients_of(adapter: Adapter, features: Tensor, labels: Tensor) -> Iterator[RecordGradients]:
+    """Yield the gradients of the records, as many at a time as memory should hold."""
+    for start in range(0, len(features), CHUNK):
+        yield adapter.record_gradients(features[start : start + CHUNK], labels[start : start + CHUNK])
+
+
+def check(adapter: Adapter, features: Tensor, labels: Tensor) -> None:
+    """Refuse what must not be trained.
+
+    Raises:
+        ConfigError: If the adapter's initial parameters are not public, or shapes disagree.
+    """
     if adapter.provenance != "public":
         raise ConfigError(
             f"the adapter's initial parameters are {adapter.provenance!r}; only 'public' ones can be trained under "
@@ -41,9 +98,3 @@ def clipped_sum(adapter: Adapter, features: Tensor, labels: Tensor, *, clip_norm
         )
     if len(features) != len(labels):
         raise ConfigError(f"{len(features)} features and {len(labels)} labels; each record needs one of both")
-    total = torch.zeros(len(adapter.vector()), dtype=torch.float64)
-    for start in range(0, len(features), CHUNK):
-        gradients = adapter.record_gradients(features[start : start + CHUNK], labels[start : start + CHUNK])
-        factors = torch.from_numpy(clip_factors(gradients.norms().numpy(), clip_norm=clip_norm))
-        total += gradients.weighted_sum(factors)
-    return total.numpy()

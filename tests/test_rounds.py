@@ -12,6 +12,7 @@ from securefed import rounds
 from securefed.aggregation.masked import MaskedSum
 from securefed.aggregation.plain import PlainSum
 from securefed.errors import BudgetExceeded, ConfigError, ThresholdError
+from securefed.privacy import shares
 from securefed.privacy.ledger import Ledger
 from securefed.rng import secure, seeded
 from securefed.rounds import ServerState, contribution, run_round
@@ -133,7 +134,7 @@ def test_a_refused_charge_touches_no_record_and_draws_no_noise(ledgers, monkeypa
     train(plan, books)
     touched = []
     monkeypatch.setattr(rounds, "clipped_sum", lambda *_, **__: touched.append("records"))
-    monkeypatch.setattr(rounds, "discrete_gaussian", lambda *_, **__: touched.append("noise"))
+    monkeypatch.setattr(shares, "discrete_gaussian", lambda *_, **__: touched.append("noise"))
 
     with pytest.raises(BudgetExceeded):
         contribution(plan, toys.adapter(), toys.clients(plan, books)[0], run="s", number=4, rng=secure())

@@ -44,7 +44,7 @@ from securefed.privacy.gdp import (
     mu_of,
 )
 from securefed.privacy.renyi import RenyiBudget, RenyiProfile
-from securefed.privacy.shares import RADIUS, SumOfShares
+from securefed.privacy.shares import RADIUS, SumOfShares, l1_of
 
 __all__ = [
     "Profile",
@@ -53,6 +53,7 @@ __all__ = [
     "best_order",
     "calibrate",
     "calibrate_mu",
+    "calibrate_skellam",
     "delta",
     "epsilon",
     "epsilon_gaussian",
@@ -215,6 +216,31 @@ def calibrate(*, epsilon: float, delta: float, rounds: int, rate: float = 1.0, o
     budget = RenyiBudget(epsilon=epsilon, delta=delta, order=order)
     cost = budget.largest / rounds
     return _smallest(lambda curve: bool(curve[budget.place] <= cost), rate)
+
+
+def calibrate_skellam(*, epsilon: float, delta: float, rounds: int, sensitivity: float, dim: int) -> float:
+    """Return the smallest noise multiplier with which ``rounds`` Skellam sums fit a ledger with the filter ``renyi``.
+
+    Args:
+        epsilon: The budget.
+        delta: The budget's delta.
+        rounds: Queries on full batches.
+        sensitivity: L2 sensitivity in ring units; the smaller, the more the L1 term costs.
+        dim: Coordinates of the sum.
+
+    Raises:
+        ConfigError: If a value is out of bounds.
+    """
+    check_positive(epsilon=epsilon, rounds=rounds, sensitivity=sensitivity, dim=dim)
+    check_delta(delta)
+    budget = RenyiBudget(epsilon=epsilon, delta=delta)
+    l1 = l1_of(sensitivity, dim)
+
+    def fits(inverse: float) -> bool:
+        curve = renyi.skellam(l1=l1, l2=sensitivity, variance=(sensitivity / inverse) ** 2)
+        return bool(rounds * curve[budget.place] <= budget.largest)
+
+    return 1 / (bisect(fits)[0] * (1 - ROOM))
 
 
 def calibrate_mu(*, mu: float, rounds: int) -> float:

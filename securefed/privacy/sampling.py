@@ -15,12 +15,11 @@ import numpy.typing as npt
 
 from securefed.errors import ConfigError
 from securefed.privacy.clipping import Adjacency
-from securefed.privacy.events import FULL_BATCH, Event, Sampling
-from securefed.privacy.shares import SkellamShares, SumOfShares
+from securefed.privacy.events import FULL_BATCH, Sampling
+from securefed.privacy.shares import Shares
 from securefed.rng import Source
 
 Indices: TypeAlias = npt.NDArray[np.intp]
-Shares: TypeAlias = SumOfShares | SkellamShares
 
 
 @final
@@ -31,11 +30,11 @@ class Batch:
         event: What using it costs.
     """
 
-    def __init__(self, event: Event, indices: Indices) -> None:
+    def __init__(self, event: Shares, indices: Indices) -> None:
         self.event = event
         self._indices: Indices | None = indices
 
-    def take(self, charge: Callable[[Event], object]) -> Indices:
+    def take(self, charge: Callable[[Shares], object]) -> Indices:
         """Charge the event, then return which records are in the batch, shape ``(n,)``; ``n`` may be zero.
 
         Args:
@@ -62,9 +61,13 @@ class FullBatch:
 
     event: Shares
 
+    def event_of(self, number: int) -> Shares:
+        """Return what the batch of a step costs, ``number`` from 1."""
+        return replace(self.event, sampling=FULL_BATCH)
+
     def draw(self, records: int, *, number: int, rng: Source) -> Batch:
-        """Return the batch of a round."""
-        return Batch(replace(self.event, sampling=FULL_BATCH), np.arange(records))
+        """Return the batch of a step."""
+        return Batch(self.event_of(number), np.arange(records))
 
 
 @final
@@ -85,15 +88,19 @@ class PoissonBatches:
 
     def __post_init__(self) -> None:
         """Refuse what could not be accounted for."""
-        replace(self.event, sampling=Sampling(rate=self.rate))
+        self.event_of(1)
+
+    def event_of(self, number: int) -> Shares:
+        """Return what the batch of a step costs, ``number`` from 1."""
+        return replace(self.event, sampling=Sampling(rate=self.rate))
 
     def draw(self, records: int, *, number: int, rng: Source) -> Batch:
-        """Return the batch of a round."""
+        """Return the batch of a step."""
         # A record is in if a number of 63 uniform bits lies below rate * 2**63, which is rounded down: never more often
         # than stated.
         coins = rng.uint64(records) >> np.uint64(1)
         chosen = coins < np.uint64(int(self.rate * 2.0**63))
-        return Batch(replace(self.event, sampling=Sampling(rate=self.rate)), np.flatnonzero(chosen))
+        return Batch(self.event_of(number), np.flatnonzero(chosen))
 
 
 @final
@@ -131,11 +138,20 @@ class PartBatches:
         if self.event.adjacency is not Adjacency.ADD_OR_REMOVE_ONE:
             raise ConfigError("parts are accounted for when a record is added or removed, not when one is replaced")
 
-    def draw(self, records: int, *, number: int, rng: Source) -> Batch:
-        """Return the batch of a round, ``number`` from 1."""
+    def event_of(self, number: int) -> Shares:
+        """Return what the batch of a step costs, ``number`` from 1."""
         turn, part = divmod(number - 1, self.parts)
         partition = f"{self.name}/{turn if self.shuffled else 0}"
+        return replace(self.event, sampling=Sampling(partition=partition, part=part))
+
+    def draw(self, records: int, *, number: int, rng: Source) -> Batch:
+        """Return the batch of a step, ``number`` from 1."""
+        event = self.event_of(number)
+        partition, part = event.sampling.partition, event.sampling.part
         if partition not in self._dealt:
             self._dealt[partition] = (rng.uint64(records) % np.uint64(self.parts)).astype(np.intp)
-        sampling = Sampling(partition=partition, part=part)
-        return Batch(replace(self.event, sampling=sampling), np.flatnonzero(self._dealt[partition] == part))
+        return Batch(event, np.flatnonzero(self._dealt[partition] == part))
+
+
+Batches: TypeAlias = FullBatch | PoissonBatches | PartBatches
+"""What draws one client's batches."""

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, TypeAlias, final
 
 import numpy as np
 
+from securefed.encoding import Integers
 from securefed.errors import ConfigError
 from securefed.privacy import renyi
 from securefed.privacy.clipping import Adjacency
+from securefed.privacy.discrete import discrete_gaussian
 from securefed.privacy.events import FULL_BATCH, Event, Gaussian, Sampling, View, check_positive, check_sampling
+from securefed.privacy.skellam import skellam
+from securefed.rng import Source
 
 RADIUS = 2.0
 """``r`` of the second step in :mod:`securefed.privacy.accounting`, in ring units."""
 
 LARGEST_SLACK = 1e-20
 """Largest ``tau`` of one round; above it the shares are too small for the argument and are refused."""
+
+
+def l1_of(l2: float, dim: int) -> float:
+    """Return the largest L1 norm of integers of L2 norm ``l2``: ``min(l2 sqrt(dim), l2^2)``."""
+    return l2 * min(math.sqrt(dim), l2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +69,10 @@ class _Shares(Event):
             )
         check_sampling(self.sampling, self.adjacency)
 
+    @abstractmethod
+    def draw(self, *, rng: Source) -> Integers:
+        """Return one client's share of the noise, int64, shape ``(dim,)``."""
+
     def honest(self, view: View) -> int:
         """Return how many shares are in the sum and unknown to a viewer, at least."""
         return self.shares - self.max_dropouts - (self.max_colluders if view == "coalition" else 0)
@@ -83,6 +97,10 @@ class SumOfShares(_Shares):
                 f"share_stddev is {self.share_stddev:g} ring units; sums of shares this small are not close enough "
                 "to a Gaussian. Use a smaller step or more bits"
             )
+
+    def draw(self, *, rng: Source) -> Integers:
+        """Return one client's share of the noise, int64, shape ``(dim,)``."""
+        return discrete_gaussian(self.share_stddev, self.dim, rng=rng)
 
     def slack(self, view: View) -> float:
         """Return ``tau_1 + tau_2``: how far the mechanism may be from a post-processed Gaussian."""
@@ -122,10 +140,14 @@ class SkellamShares(_Shares):
         if self.sampling.rate != 1:
             raise ConfigError("Skellam shares are accounted for without Poisson sampling; use discrete Gaussian shares")
 
+    def draw(self, *, rng: Source) -> Integers:
+        """Return one client's share of the noise, int64, shape ``(dim,)``."""
+        return skellam(self.share_stddev, self.dim, rng=rng)
+
     @property
     def l1(self) -> float:
-        """L1 sensitivity: integers of L2 norm ``D`` have an L1 norm of at most ``min(D sqrt(dim), D^2)``."""
-        return self.sensitivity * min(math.sqrt(self.dim), self.sensitivity)
+        """L1 sensitivity, in ring units."""
+        return l1_of(self.sensitivity, self.dim)
 
     def gaussian(self, view: View) -> None:
         """Return None: its tails are heavier than a Gaussian's."""
@@ -134,3 +156,7 @@ class SkellamShares(_Shares):
         """Return its Rényi costs."""
         variance = self.honest(view) * self.share_stddev**2
         return renyi.skellam(l1=self.l1, l2=self.sensitivity, variance=variance)
+
+
+Shares: TypeAlias = SumOfShares | SkellamShares
+"""Every kind of event whose noise clients add."""

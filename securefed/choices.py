@@ -1,0 +1,252 @@
+"""Choices: what somebody decides about a run, before the noise that follows from it is known.
+
+Every value is public. What can be refused without knowing the noise is refused here; the rest in :mod:`securefed.plan`.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from securefed.aggregation.parameters import default_threshold
+from securefed.aggregation.policy import HARD_FLOOR
+from securefed.errors import ConfigError
+from securefed.privacy import accounting
+from securefed.privacy.clipping import Adjacency
+
+Setting = Literal["distributed", "per-client", "client-level", "none"]
+Secure = Literal["mask", "plain"]
+Noise = Literal["discrete-gaussian", "skellam"]
+Sample = Literal["full", "poisson", "shuffled"]
+
+
+class CacheChoices(BaseModel):
+    """Public choices of the CacheFL adapter; see :mod:`securefed.adapters.cachefl`.
+
+    Attributes:
+        alpha: Weight of the cache beside CLIP's logits.
+        beta: Sharpness of the affinity.
+        keys_per_class: Keys of each class.
+        images_per_class: Generated images of each class, from which keys and whitening are made.
+        shrinkage: Of the whitening, in ``(0, 1]``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    alpha: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    beta: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    keys_per_class: int = Field(default=4, ge=1)
+    images_per_class: int = Field(default=80, ge=2)
+    shrinkage: float = Field(default=0.03, gt=0, le=1)
+
+    @property
+    def gradient_bound(self) -> float:
+        """Largest norm that one record's gradient can have: ``|a_i| <= alpha beta sqrt(keys) |p - y|``."""
+        return self.alpha * self.beta * math.sqrt(2 * self.keys_per_class)
+
+
+class Choices(BaseModel):
+    """What somebody decides about a run.
+
+    Attributes:
+        setting: ``distributed`` (noise shares add up in the secure sum), ``per-client`` (every message is private by
+            itself), ``client-level`` (as distributed, but the unit is a client's whole data) or ``none`` (not private).
+        secure: How updates travel: ``mask`` or ``plain``.
+        data: Name of the data set.
+        partition: How records are parted among clients.
+        seed: Of the data choices (split, partition, generated images); never of noise or keys.
+        classes: Class names, public and fixed.
+        model: Name of the CLIP model.
+        model_digest: SHA-256 of its weights.
+        feature_dim: Length of its features.
+        adapter: Public choices of the adapter.
+        clients: Size of the cohort.
+        rounds: Model updates.
+        local_steps: Steps that a client takes by itself in a round. Each is charged, except under ``client-level``,
+            where only what leaves the client counts.
+        sampling: Which records a step is about: all (``full``), each by a coin of its own (``poisson``), or one part of
+            a shuffled order (``shuffled``, accounted for as what it is: without amplification).
+        sampling_rate: Share of the records that a step is about.
+        expected_records: Public number of records over all clients. Never the true count.
+        clip_norm: Largest L2 norm of what one unit adds: a record's gradient or, under ``client-level``, an update.
+        learning_rate: Of a step on the normalised sum, at the server and in local steps.
+        momentum: Of the server.
+        epsilon: Target that must hold for the view of a coalition; None only without privacy.
+        delta: The target's delta.
+        adjacency: Which data sets are neighbours.
+        noise: Distribution of a client's share.
+        max_dropouts: Clients that may vanish after their noise was drawn.
+        max_colluders: Clients that may reveal their share of the noise.
+        bits: Size of the ring.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    setting: Setting = "distributed"
+    secure: Secure = "mask"
+    data: str = "digits"
+    partition: str = "iid"
+    seed: int = Field(default=0, ge=0)
+    classes: tuple[str, ...] = Field(min_length=2)
+    model: str
+    model_digest: str
+    feature_dim: int = Field(ge=1)
+    adapter: CacheChoices = CacheChoices()
+    clients: int = Field(default=8, ge=2)
+    rounds: int = Field(default=20, ge=1)
+    local_steps: int = Field(default=1, ge=1)
+    sampling: Sample = "full"
+    sampling_rate: float = Field(default=1.0, gt=0, le=1)
+    expected_records: int = Field(ge=2)
+    clip_norm: float = Field(gt=0, allow_inf_nan=False)
+    learning_rate: float = Field(gt=0, allow_inf_nan=False)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    epsilon: float | None
+    delta: float
+    adjacency: Adjacency = Adjacency.ADD_OR_REMOVE_ONE
+    noise: Noise = "discrete-gaussian"
+    max_dropouts: int = Field(default=0, ge=0)
+    max_colluders: int = Field(default=0, ge=0)
+    bits: int = Field(default=32, ge=2, le=64)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        """Refuse choices that cannot hold together, before any data is seen."""
+        self._cohort_holds()
+        self._steps_hold()
+        if self.private:
+            self._target_holds()
+        elif self.epsilon is not None:
+            raise ConfigError("setting 'none' has no epsilon and no noise; choose 'distributed' or 'per-client'")
+        return self
+
+    def _cohort_holds(self) -> None:
+        if self.expected_records < self.clients:
+            raise ConfigError(
+                f"{self.clients} clients share {self.expected_records} records; each needs at least one. "
+                "Use fewer clients"
+            )
+        if self.secure == "mask" and self.clients < HARD_FLOOR:
+            raise ConfigError(
+                f"clients is {self.clients}; a sum over two shows each client the other's update. Masked sums have at "
+                f"least {HARD_FLOOR} clients"
+            )
+        if self.max_dropouts > self.clients - default_threshold(self.clients):
+            raise ConfigError(
+                f"max_dropouts is {self.max_dropouts}; of {self.clients} clients at most "
+                f"{self.clients - default_threshold(self.clients)} may drop out: with more, a server "
+                "could have two different sets of survivors opened"
+            )
+        if self.honest_shares - (1 if self.private else 0) < 1:
+            raise ConfigError(
+                f"of {self.clients} clients, {self.max_dropouts} may drop out and {self.max_colluders} may collude; "
+                "at least two others must remain, or the sum is one client's update"
+            )
+
+    def _steps_hold(self) -> None:
+        if self.setting == "distributed" and self.local_steps != 1:
+            raise ConfigError(
+                f"local_steps is {self.local_steps}; under 'distributed' a client's share of the noise protects "
+                "nothing until the sum, so it takes one step a round. Use 'per-client' or 'client-level' for more"
+            )
+        if self.setting in ("client-level", "none") and self.sampling != "full":
+            raise ConfigError(
+                f"sampling is {self.sampling!r}; under {self.setting!r} samples of a client's records save nothing. "
+                "Use 'full'"
+            )
+        if (self.sampling == "full") != (self.sampling_rate == 1):
+            raise ConfigError(
+                f"sampling_rate is {self.sampling_rate:g} with sampling {self.sampling!r}; full batches have rate 1, "
+                "'poisson' and 'shuffled' a lower one"
+            )
+        if self.sampling == "shuffled" and abs(self.parts * self.sampling_rate - 1) > 1e-9:
+            raise ConfigError(
+                f"sampling_rate is {self.sampling_rate:g}; a shuffled order has equal parts: one over a whole number"
+            )
+        if self.noise == "skellam" and self.sampling == "poisson":
+            raise ConfigError("Skellam noise is accounted for without Poisson sampling; use 'discrete-gaussian'")
+
+    def _target_holds(self) -> None:
+        if self.epsilon is None or not 0 < self.epsilon < math.inf:
+            raise ConfigError(f"epsilon is {self.epsilon}; it must be positive and finite (4 is a common choice)")
+        if not 0 < self.delta < 1:
+            raise ConfigError(f"delta is {self.delta}; it must lie between 0 and 1, far below 1 / {self.unit}s")
+        if self.delta >= 1 / self.units:
+            raise ConfigError(
+                f"delta is {self.delta:g}; with {self.units} {self.unit}s it must lie below "
+                f"{1 / self.units:.3g}: a mechanism that publishes one whole {self.unit} at random already has "
+                f"delta = 1 / {self.unit}s"
+            )
+
+    @property
+    def private(self) -> bool:
+        """Whether the run gives any differential privacy."""
+        return self.setting != "none"
+
+    @property
+    def unit(self) -> str:
+        """What one unit of privacy is."""
+        return "client" if self.setting == "client-level" else "record"
+
+    @property
+    def units(self) -> int:
+        """Public number of units; sums are divided by as many as a step expects."""
+        return self.clients if self.unit == "client" else self.expected_records
+
+    @property
+    def normaliser(self) -> float:
+        """What a step's sum is divided by: the public, expected number of units in it."""
+        return self.units * self.sampling_rate
+
+    @property
+    def parts(self) -> int:
+        """Of a shuffled order."""
+        return round(1 / self.sampling_rate)
+
+    @property
+    def steps(self) -> int:
+        """Steps of one round whose sums leave a client together."""
+        return 1 if self.unit == "client" else self.local_steps
+
+    @property
+    def queries(self) -> int:
+        """How often the run asks each unit at most, not counting that a sample may leave it out."""
+        asked = self.rounds * self.steps
+        return math.ceil(asked / self.parts) if self.sampling == "shuffled" else asked
+
+    @cached_property
+    def ledger_filter(self) -> str:
+        """The online filter that a ledger needs for this run; see :mod:`securefed.privacy.filters`."""
+        if self.epsilon is None or (self.noise == "discrete-gaussian" and self.sampling != "poisson"):
+            return "gaussian"
+        if self.noise == "skellam":
+            return "renyi"
+        best = accounting.best_order(
+            epsilon=self.epsilon, delta=self.delta, rounds=self.queries, rate=self.sampling_rate
+        )
+        return f"renyi-{best}"
+
+    @property
+    def cohort(self) -> tuple[str, ...]:
+        """Names of the clients."""
+        width = len(str(self.clients - 1))
+        return tuple(f"client-{i:0{width}d}" for i in range(self.clients))
+
+    @property
+    def dim(self) -> int:
+        """Length of an update."""
+        return len(self.classes) * self.adapter.keys_per_class * self.feature_dim
+
+    @property
+    def threshold(self) -> int:
+        """Clients that must answer for a sum to be opened."""
+        return self.clients - self.max_dropouts
+
+    @property
+    def honest_shares(self) -> int:
+        """Noise shares that even a coalition cannot take away."""
+        return self.clients - self.max_dropouts - self.max_colluders
