@@ -5,8 +5,8 @@
     runs/NAME/
       plan.toml             every public choice
       ledger/CLIENT.sqlite  what each client's data was charged (unless another folder is named)
-      ledger/CLIENT.jsonl   its export, which reports and verification read
-      roster.json           public keys of the parties (masked sums)
+      ledger/CLIENT.jsonl   its export, signed by the client, which reports and verification read
+      roster.json           public keys of the parties
       transcript/0001.jsonl signed, hash-chained record of each round's masked sum
       messages.jsonl        round, phase, size and digest of every message
       metrics.jsonl         what was measured, round by round
@@ -153,7 +153,9 @@ def create_folder(path: Path) -> None:
 
 
 @contextmanager
-def open_ledgers(plan: Plan, folder: Path, *, budget: float | None = None) -> Iterator[dict[str, Ledger]]:
+def open_ledgers(
+    plan: Plan, folder: Path, *, budget: float | None = None, mirrors: Path | None = None
+) -> Iterator[dict[str, Ledger]]:
     """Open one ledger a client, and refuse the whole plan now if any of them would refuse a round later.
 
     A ledger belongs to a client's data, not to a run: one that exists already keeps its budget, and what earlier runs
@@ -163,6 +165,7 @@ def open_ledgers(plan: Plan, folder: Path, *, budget: float | None = None) -> It
         plan: What shall be charged.
         folder: Where the ledgers are, or will be.
         budget: Epsilon that a new ledger allows over all runs; by default what this plan needs.
+        mirrors: Folder in another place, where each ledger's progress is remembered (:mod:`securefed.privacy.mirror`).
 
     Raises:
         BudgetExceeded: If what is left does not cover the plan.
@@ -177,6 +180,7 @@ def open_ledgers(plan: Plan, folder: Path, *, budget: float | None = None) -> It
                 budget_epsilon=budget if budget is not None else plan.epsilon or 0.0,
                 budget_delta=plan.delta,
                 filter=plan.ledger_filter,
+                mirror=None if mirrors is None else mirrors / f"{name}.sqlite",
             )
             stack.callback(ledger.close)
             ledger.preflight(plan.events)
@@ -190,6 +194,7 @@ def execute(
     *,
     ledgers: Path | None = None,
     budget: float | None = None,
+    mirrors: Path | None = None,
     vanishing: int = 0,
     rng: Sources = lambda _purpose, _round, _client: randomness.secure(),
     on_round: Callable[[int, float], None] = lambda _number, _accuracy: None,
@@ -201,6 +206,8 @@ def execute(
         out: Folder of the run; must be new or empty.
         ledgers: Folder of the clients' ledgers; by default inside the run.
         budget: Epsilon that new ledgers allow over all runs; by default what this plan needs.
+        mirrors: Folder in another place that remembers how far each ledger came; by default none, and a ledger that was
+            replaced by an older copy goes unnoticed.
         vanishing: Simulated dropouts a round: other clients each time, gone after their noise was drawn.
         rng: Where each client's noise and keys come from. Anything but the operating system's generator is recorded,
             and the run's report says that it is not private.
@@ -218,13 +225,15 @@ def execute(
     create_folder(out)
     (out / "plan.toml").write_text(plan.to_toml(), encoding="utf-8")
     watch = Stopwatch()
-    with open_ledgers(plan, ledgers or out / "ledger", budget=budget) as books:
+    with open_ledgers(plan, ledgers or out / "ledger", budget=budget, mirrors=mirrors) as books:
+        members = _members(plan, out)
         materials = prepare(plan, watch=watch)
         with Lines(out / "metrics.jsonl") as metrics, Lines(out / "messages.jsonl") as messages:
             state = _train(
                 plan,
                 materials,
                 books,
+                members,
                 rng=rng,
                 vanishing=vanishing,
                 metrics=metrics,
@@ -236,7 +245,7 @@ def execute(
             save_file(state.adapter.tensors(), out / "adapter.safetensors", metadata={"plan_digest": plan.digest})
             (out / "ledger").mkdir(exist_ok=True)
             for name, book in books.items():
-                book.export(out / "ledger" / f"{name}.jsonl")
+                book.export(out / "ledger" / f"{name}.jsonl", sign=members.clients[name].sign)
             digest = hashlib.sha256((out / "adapter.safetensors").read_bytes()).hexdigest()
             metrics.append(kind="end", adapter_sha256=digest, seconds=watch.seconds)
 
@@ -245,6 +254,7 @@ def _train(
     plan: Plan,
     materials: Materials,
     books: Mapping[str, Ledger],
+    members: Federation,
     *,
     rng: Sources,
     vanishing: int,
@@ -266,13 +276,12 @@ def _train(
         )
         for name, (features, labels) in materials.shards.items()
     ]
-    members = _members(plan, out)
     metrics.append(
         kind="start",
         run=run,
         plan_digest=plan.digest,
         secret_noise=all(rng(purpose, 0, "").is_secret for purpose in ("noise", "keys")),
-        roster_root=members.roster.root.hex() if members else None,
+        roster_root=members.roster.root.hex(),
         zero_shot_accuracy=materials.zero_shot_accuracy,
         initial_accuracy=materials.adapter.accuracy(*materials.test),
     )
@@ -302,10 +311,8 @@ def _train(
     return state
 
 
-def _members(plan: Plan, out: Path) -> Federation | None:
+def _members(plan: Plan, out: Path) -> Federation:
     """Make identities that live as long as this run, and leave their public halves in its folder."""
-    if plan.secure == "plain":
-        return None
     members = Federation.throwaway(plan.cohort, rng=randomness.secure())
     (out / "roster.json").write_text(to_json(members.roster), encoding="utf-8")
     (out / "transcript").mkdir()

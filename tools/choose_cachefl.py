@@ -8,7 +8,8 @@ the choices with the best mean accuracy. What it writes, ``benchmarks/results/ca
 in ``securefed/recipes.py`` comes from.
 
 The *noise level* is the standard deviation, per coordinate and in units of ``clip_norm``, that the mean gradient would
-carry if the whole budget were spent in one round. Spent over ``T`` rounds, each carries ``sqrt(T)`` times as much.
+carry if the whole budget were spent in one round. Spent over ``T`` rounds, each carries ``sqrt(T)`` times as much. A
+table of its own serves client-level privacy, where :data:`CLIENTS` whole updates are clipped instead of records.
 """
 
 from __future__ import annotations
@@ -34,13 +35,15 @@ from securefed import rng
 from securefed.adapters import clip
 from securefed.adapters.base import Adapter
 from securefed.adapters.cachefl import CacheFL
+from securefed.choices import CacheChoices
 from securefed.data import datasets, world
-from securefed.plan import CacheChoices
-from securefed.training import clipped_sum
+from securefed.encoding import Vector
+from securefed.training import clipped_sum, clipped_update
 
 DOMAINS = "world:relief,thermal,mosaic,stipple"
 TASKS = (("objects", world.OBJECTS[:12], 3200), ("digits", world.DIGITS, 1440))
-LEVELS = (0.0, 3e-4, 5e-4, 1e-3, 3e-3, 1e-2)
+LEVELS = {"record": (0.0, 3e-4, 5e-4, 1e-3, 3e-3, 1e-2), "client": (1e-2, 3e-2, 1e-1, 3e-1)}
+CLIENTS = 32
 TRIALS, FINALISTS = 80, 8
 OUT = Path(__file__).parent.parent / "benchmarks" / "results" / "cachefl_choices.json"
 
@@ -97,8 +100,16 @@ class Task:
         )
         return cls(train, test, public, model.encode_classes(classes), model.logit_scale)
 
-    def accuracy(self, choice: Choice, level: float, *, seed: int) -> float:
-        """Train on the union of the records with float noise of the right size, and return held-out accuracy."""
+    def mean(self, adapter: Adapter, unit: str, bound: float) -> Vector:
+        """Return the mean over units of what each adds, clipped to ``bound``."""
+        if unit == "record":
+            return clipped_sum(adapter, *self.train, clip_norm=bound) / len(self.train[0])
+        parts = zip(*(tensor.tensor_split(CLIENTS) for tensor in self.train), strict=True)
+        updates = [clipped_update(adapter, *part, clip_norm=bound, steps=1, learning_rate=0.0) for part in parts]
+        return np.mean(updates, axis=0)
+
+    def accuracy(self, choice: Choice, unit: str, level: float, *, seed: int) -> float:
+        """Train with float noise of the right size, and return held-out accuracy."""
         adapter: Adapter = CacheFL.from_generated(
             *self.public,
             text=self.text,
@@ -112,30 +123,31 @@ class Task:
         bound = choice.relative_clip * choice.alpha * choice.beta * math.sqrt(2 * choice.keys_per_class)
         velocity = np.zeros_like(adapter.vector())
         for _ in range(choice.rounds):
-            mean = clipped_sum(adapter, *self.train, clip_norm=bound) / len(self.train[0]) / bound
+            mean = self.mean(adapter, unit, bound) / bound
             mean += level * math.sqrt(choice.rounds) * noise.standard_normal(len(mean))
             velocity = choice.momentum * velocity + mean
             adapter = adapter.moved_to(adapter.vector() - choice.step * velocity)
         return adapter.accuracy(*self.test)
 
 
-def search(tasks: dict[str, Task], level: float) -> dict[str, object]:
+def search(tasks: dict[str, Task], place: tuple[str, float]) -> dict[str, object]:
     """Return the best choice at one level of noise, with its accuracies."""
     torch.set_num_threads(1)
+    unit, level = place
     started = time.perf_counter()
     source = draws(round(1e6 * level))
     scored = [
-        (sum(task.accuracy(choice, level, seed=0) for task in tasks.values()), choice)
+        (sum(task.accuracy(choice, unit, level, seed=0) for task in tasks.values()), choice)
         for choice in itertools.islice(source, TRIALS)
     ]
     scored.sort(key=lambda pair: -pair[0])
     best, figures = max(
-        ((choice, repeated(tasks, choice, level)) for _, choice in scored[:FINALISTS]),
+        ((choice, repeated(tasks, choice, unit, level)) for _, choice in scored[:FINALISTS]),
         key=lambda pair: sum(sum(values) for values in pair[1].values()),
     )
     means = {name: sum(values) / len(values) for name, values in figures.items()}
-    print(level, best, means, f"{time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
-    return {"level": level, **asdict(best), "accuracy": means}
+    print(unit, level, best, means, f"{time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+    return {"unit": unit, "level": level, **asdict(best), "accuracy": means}
 
 
 def main() -> None:
@@ -146,15 +158,15 @@ def main() -> None:
         name: float((clip.zero_shot(t.test[0], t.text) == t.test[1]).double().mean()) for name, t in tasks.items()
     }
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        found = list(pool.map(partial(search, tasks), LEVELS))
+        found = list(pool.map(partial(search, tasks), [(unit, level) for unit in LEVELS for level in LEVELS[unit]]))
     kept = {"domains": DOMAINS, "model": model.digest, "zero_shot": zero_shot, "trials": TRIALS, "choices": found}
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
 
-def repeated(tasks: dict[str, Task], choice: Choice, level: float) -> dict[str, list[float]]:
+def repeated(tasks: dict[str, Task], choice: Choice, unit: str, level: float) -> dict[str, list[float]]:
     """Return accuracies over three draws of the noise."""
-    return {name: [task.accuracy(choice, level, seed=seed) for seed in (1, 2, 3)] for name, task in tasks.items()}
+    return {name: [task.accuracy(choice, unit, level, seed=seed) for seed in (1, 2, 3)] for name, task in tasks.items()}
 
 
 if __name__ == "__main__":

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from securefed.errors import ConfigError
+from securefed.reports.bounds import in_words
 from securefed.reports.report import Json
+
+ACCOUNTANTS = {
+    "stated": "the tightest bound that is proved: the one stated",
+    "renyi": "Rényi costs, whole orders",
+    "pld": "privacy loss distribution (dp-accounting)",
+    "rdp": "Rényi costs (dp-accounting)",
+    "prv": "privacy random variables (Opacus)",
+}
 
 
 def write(report: Json, folder: Path) -> None:
@@ -39,6 +49,7 @@ def to_markdown(report: Json) -> str:
         _bullets([f"**{name}**: {text}" for name, text in report["definition"].items()]),
     ]
     if report["spend"]:
+        parts += ["## What it means", in_words(report["bounds"], report["unit"]), _bounds(report)]
         parts += ["## Assumptions", _assumptions(report), "## Spend", _spend(report)]
     parts += [
         "## Accuracy and spend by round",
@@ -88,6 +99,19 @@ def _assumptions(report: Json) -> str:
     return _table(["Assumption", "Status", "Evidence"], rows)
 
 
+def _bounds(report: Json) -> str:
+    found = report["bounds"]
+    rows = [[f"ε by {ACCOUNTANTS[name]}", f"{value:.4f}"] for name, value in found["accountants"].items()]
+    rows += [[f"ε at δ = {delta}", f"{value:.4f}"] for delta, value in found["epsilon_at"].items()]
+    rows.append(["μ of a Gaussian mechanism that gives away as much", f"{found['mu']:.4f}"])
+    rows.append(["largest membership advantage", f"{found['advantage']:.4f}"])
+    rows += [
+        [f"largest true positive rate at a false one of {fpr}", f"{tpr:.4f}"]
+        for fpr, tpr in found["tpr_at_fpr"].items()
+    ]
+    return _table(["All against a coalition of the tolerated size", ""], rows)
+
+
 def _spend(report: Json) -> str:
     rows = [
         [name, f"{spend['epsilon']:.4f}", f"{spend['budget']:.4f}", f"{spend['left']:.4f}", str(spend["runs"])]
@@ -121,14 +145,18 @@ def _shown(value: object) -> str:
 
 
 def plot(report: Json, path: Path) -> None:
-    """Draw accuracy and epsilon over the rounds."""
+    """Draw accuracy and epsilon over the rounds and, for a private run, delta against epsilon."""
     # The object interface leaves matplotlib's global state alone and needs no display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, 4.0), layout="constrained")
+    figure = Figure(figsize=(11.0 if report["spend"] else 7.2, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    if report["spend"]:
+        axes, right = figure.subplots(1, 2, width_ratios=(2, 1))
+        _delta_curve(report, right)
+    else:
+        axes = figure.subplots()
     rounds = range(1, report["rounds"] + 1)
     axes.plot(
         [0, *rounds], [report["initial_accuracy"], *report["accuracy_by_round"]], color="#0b6e99", label="accuracy"
@@ -149,3 +177,19 @@ def plot(report: Json, path: Path) -> None:
     )
     axes.grid(alpha=0.25)
     figure.savefig(path, dpi=120)
+
+
+def _delta_curve(report: Json, axes: Any) -> None:
+    epsilons, deltas = zip(*report["bounds"]["delta_curve"], strict=True)
+    axes.semilogy(epsilons, deltas, color="#0b6e99")
+    axes.plot([report["epsilon"]], [report["delta"]], "o", color="#b3541e")
+    axes.annotate(
+        f"({report['epsilon']:.2f}, {report['delta']:g})",
+        (report["epsilon"], report["delta"]),
+        xytext=(-6, -4),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+    )
+    axes.set(xlabel="ε", ylabel="δ(ε)", title="all that these charges allow", ylim=(report["delta"] / 1e3, 1))
+    axes.grid(alpha=0.25)

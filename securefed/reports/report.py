@@ -17,14 +17,27 @@ from typing import Any, Literal, TypeAlias, final
 
 from securefed.errors import ConfigError, VerificationError
 from securefed.plan import Plan
-from securefed.privacy import accounting
 from securefed.privacy.ledger import Book, read_export
+from securefed.reports.bounds import bounds, epsilon
 from securefed.reports.statements import definition, trust, unprotected
 
 Json: TypeAlias = dict[str, Any]
 Status: TypeAlias = Literal["enforced", "attested", "violated"]
 
 VERSIONED = ("securefed", "numpy", "torch", "open_clip_torch", "cryptography", "dp-accounting")
+
+SHARED = ("distributed", "client-level")
+"""Settings whose noise is a sum of shares, so that one client's message is not private by itself."""
+
+CLIPPED = {
+    "record": "every record's gradient is clipped before it is added",
+    "client": "every client's whole update is clipped before it is added",
+}
+
+SAMPLED = {
+    "poisson": "every step is about a Poisson sample: each record by a coin of its own, which nobody else sees",
+    "shuffled": "every pass deals each record to one part, without looking at it; no amplification is claimed",
+}
 
 
 @final
@@ -122,8 +135,11 @@ def build(record: RunRecord) -> Json:
         "partition": plan.partition,
         "setting": plan.setting,
         "secure": plan.secure,
+        "unit": plan.unit,
         "clients": plan.clients,
         "rounds": plan.rounds,
+        "local_steps": plan.local_steps,
+        "sampling": {"kind": plan.sampling, "rate": plan.sampling_rate},
         "definition": definition(plan),
         "trust": trust(plan),
         "assumptions": assumptions(record),
@@ -148,7 +164,7 @@ def warnings(record: RunRecord) -> list[str]:
         found.append("NOT PRIVATE: keys and noise came from a seed; anybody who knows it can take the noise away.")
     if record.plan.secure == "plain":
         found.append("NOT CONFIDENTIAL: updates travelled in the clear; the server saw each client's update.")
-        if record.plan.setting == "distributed":
+        if record.plan.setting in SHARED:
             found.append("NOT PRIVATE AGAINST THE SERVER: one client's share of the noise does not protect its update.")
     return found
 
@@ -160,18 +176,19 @@ def privacy(record: RunRecord) -> Json:
         return {"private": False, "epsilon": None, "delta": plan.delta, "spend": None}
     clients = {name: client_spend(book, plan) for name, book in record.ledgers.items()}
     worst = max(clients.values(), key=lambda spend: spend["epsilon"])
-    own = [entry.event for entry in next(iter(record.ledgers.values())).entries if entry.run == record.start["run"]]
+    own = [entry for entry in next(iter(record.ledgers.values())).entries if entry.run == record.start["run"]]
+    rounds = [tuple(entry.event for entry in own if entry.round <= number) for number in range(1, plan.rounds + 1)]
+    book = record.ledgers[next(name for name, spend in clients.items() if spend is worst)]
     return {
         "private": bool(record.start["secret_noise"]),
         "epsilon": worst["epsilon"],
         "delta": plan.delta,
         "epsilon_target": plan.epsilon,
         "epsilon_server_view": worst["epsilon_server_view"],
-        "epsilon_this_run": accounting.epsilon(own, delta=plan.delta, view="coalition"),
+        "epsilon_this_run": epsilon(rounds[-1], plan.delta, "coalition"),
+        "bounds": bounds(book.events, delta=plan.delta),
         "spend": {
-            "per_round": [
-                accounting.epsilon(own[:count], delta=plan.delta, view="coalition") for count in range(1, len(own) + 1)
-            ],
+            "per_round": [epsilon(events, plan.delta, "coalition") for events in rounds],
             "per_client": clients,
         },
     }
@@ -179,11 +196,12 @@ def privacy(record: RunRecord) -> Json:
 
 def client_spend(book: Book, plan: Plan) -> Json:
     """Return what one client's data has spent over all runs, and what is left of its budget."""
-    events = [entry.event for entry in book.entries]
-    spent = accounting.epsilon(events, delta=plan.delta, view="coalition")
+    events = tuple(book.events)
+    spent = epsilon(events, plan.delta, "coalition")
     return {
         "epsilon": spent,
-        "epsilon_server_view": accounting.epsilon(events, delta=plan.delta, view="server"),
+        "epsilon_server_view": epsilon(events, plan.delta, "server"),
+        "filter": book.filter,
         "budget": book.budget_epsilon,
         "left": max(book.budget_epsilon - spent, 0.0),
         "charges": len(events),
@@ -243,7 +261,7 @@ def assumptions(record: RunRecord) -> list[Json]:
     least = min(len(line["survivors"]) for line in record.rounds)
     secret = bool(record.start["secret_noise"])
     found = [
-        item("every record's gradient is clipped before it is added", "enforced", f"clip_norm {plan.clip_norm:.6g}"),
+        item(CLIPPED[plan.unit], "enforced", f"clip_norm {plan.clip_norm:.6g}"),
         item("initial parameters do not depend on records", "enforced", "keys come from generated images"),
         item(
             "noise comes from the operating system's generator",
@@ -254,11 +272,14 @@ def assumptions(record: RunRecord) -> list[Json]:
         item(
             "the normaliser is a public number",
             "attested",
-            f"expected_records {plan.expected_records} is stated in the plan and assumed to be public",
+            f"{plan.normaliser:g} {plan.unit}s a step are stated in the plan and assumed to be public",
         ),
-        item("one record belongs to one client", "attested", "the partition of the data"),
     ]
-    if plan.setting == "distributed":
+    if plan.unit == "record":
+        found.append(item("one record belongs to one client", "attested", "the partition of the data"))
+    if plan.sampling != "full":
+        found.append(item(SAMPLED[plan.sampling], "enforced", "batches carry the event that is charged"))
+    if plan.setting in SHARED:
         found += [
             item(
                 f"at least {plan.threshold} clients are in every sum",
@@ -271,6 +292,6 @@ def assumptions(record: RunRecord) -> list[Json]:
                 "cannot be seen from a run",
             ),
         ]
-    if plan.setting == "distributed" and plan.secure == "mask":
+    if plan.setting in SHARED and plan.secure == "mask":
         found.append(item("the server follows the secure sum's protocol", "attested", "see SECURITY.md"))
     return found

@@ -19,13 +19,33 @@ TRUST = {
         "with all other clients. The masks hide single updates on top of that."
     ),
     ("per-client", "plain"): "Nobody is trusted: each client's message has the stated epsilon by itself.",
+    ("client-level", "mask"): (
+        "Nobody is trusted with records or with one client's update. The server sees the noisy sum only, if it follows "
+        "the protocol and at most {colluders} clients show it what they hold; the stated epsilon covers all it sees of "
+        "a client's whole data. At least {honest} clients are trusted to add their share of the noise."
+    ),
+    ("client-level", "plain"): (
+        "The server is trusted with every client's update, which carries a share of the noise only. "
+        "The stated epsilon holds for those who see the sums and the adapter, not for the server."
+    ),
     ("none", "mask"): "Everybody who sees the sums or the adapter is trusted: there is no differential privacy.",
     ("none", "plain"): "The server is trusted with every client's exact update: nothing protects the records.",
 }
 
 NEIGHBOURS = {
-    "add-or-remove-one": "data sets that differ by one record, present in one of them and absent in the other",
-    "replace-one": "data sets of the same size that differ in one record's content",
+    ("record", "add-or-remove-one"): (
+        "data sets that differ by one record, present in one of them and absent in the other"
+    ),
+    ("record", "replace-one"): "data sets of the same size that differ in one record's content",
+    ("client", "add-or-remove-one"): (
+        "federations in which one client has its records, or takes part with none; that it takes part is public"
+    ),
+    ("client", "replace-one"): "federations in which one client has these records, or any others",
+}
+
+UNITS = {
+    "record": "record: one image with its label; somebody with several images is covered several times",
+    "client": "client: everything that one client holds, however many records that is",
 }
 
 
@@ -38,8 +58,8 @@ def trust(plan: Plan) -> str:
 def definition(plan: Plan) -> dict[str, str]:
     """Return what exactly the epsilon speaks of."""
     return {
-        "unit": "record: one image with its label; somebody with several images is covered several times",
-        "adjacency": NEIGHBOURS[plan.adjacency],
+        "unit": UNITS[plan.unit],
+        "adjacency": NEIGHBOURS[plan.unit, plan.adjacency],
         "accesses": "every use of the clients' records for training, in all runs that charged the same ledgers",
         "outputs": "every noisy sum, every intermediate adapter and the released adapter",
     }

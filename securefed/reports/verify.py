@@ -6,10 +6,13 @@ import hashlib
 import json
 from pathlib import Path
 
+from securefed.aggregation import identity
+from securefed.aggregation.identity import Roster
 from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.provision import load_roster
 from securefed.aggregation.verification import verify_transcript
 from securefed.errors import ConfigError, VerificationError
+from securefed.privacy.ledger import read_export
 from securefed.reports.report import Json, RunRecord, build, read_file
 
 TOLERANCE = 1e-9
@@ -39,7 +42,9 @@ def verify(folder: Path) -> Json:
     if adapter != record.end["adapter_sha256"]:
         raise VerificationError("adapter.safetensors is not the adapter of this run: its digest differs")
     _check_charges(record)
-    _check_transcripts(folder, record)
+    roster = _roster(folder, record)
+    _check_signatures(folder, record, roster)
+    _check_transcripts(folder, record, roster)
     recomputed: Json = json.loads(json.dumps(build(record)))
     difference = _first_difference(_read(folder / "report.json"), recomputed, "report")
     if difference:
@@ -48,29 +53,48 @@ def verify(folder: Path) -> Json:
 
 
 def _check_charges(record: RunRecord) -> None:
-    """Every round of a private run was charged to every client, as the plan says."""
+    """Every step of a private run was charged to every client, as the plan says."""
     plan, run = record.plan, record.start["run"]
     if not plan.private:
         return
     if set(record.ledgers) != set(plan.cohort):
         raise VerificationError("there is not exactly one ledger for each client of the plan")
+    batches = plan.batches(run)
+    expected = [batches.event_of(step) for step in range(1, plan.rounds * plan.steps + 1)]
+    rounds = [number for number in range(1, plan.rounds + 1) for _ in range(plan.steps)]
     for name, book in record.ledgers.items():
         own = [entry for entry in book.entries if entry.run == run]
-        if [entry.round for entry in own] != list(range(1, plan.rounds + 1)):
-            raise VerificationError(f"the ledger of {name} does not hold one charge for each of {plan.rounds} rounds")
-        if any(entry.event != plan.event or entry.plan_digest != plan.digest for entry in own):
+        if [entry.round for entry in own] != rounds:
+            raise VerificationError(
+                f"the ledger of {name} does not hold {plan.steps} charges for each of {plan.rounds} rounds"
+            )
+        if [entry.event for entry in own] != expected or any(entry.plan_digest != plan.digest for entry in own):
             raise VerificationError(f"the ledger of {name} was charged for something else than the plan")
 
 
-def _check_transcripts(folder: Path, record: RunRecord) -> None:
+def _roster(folder: Path, record: RunRecord) -> Roster:
+    read_file(folder / "roster.json")
+    try:
+        return load_roster(folder / "roster.json", root=bytes.fromhex(record.start["roster_root"]))
+    except ConfigError as error:
+        raise VerificationError(f"roster.json is not the roster of this run: {error}") from error
+
+
+def _check_signatures(folder: Path, record: RunRecord, roster: Roster) -> None:
+    """Every exported ledger was signed by the client that it belongs to."""
+    for name in record.ledgers:
+        public = roster.clients[name]
+
+        def check(signature: bytes, message: bytes, *, public: bytes = public, name: str = name) -> None:
+            identity.verify(public, message, signature, name=name)
+
+        read_export(folder / "ledger" / f"{name}.jsonl", verify=check)
+
+
+def _check_transcripts(folder: Path, record: RunRecord, roster: Roster) -> None:
     """Every masked sum of the run was signed by its parties, for this plan, in an unbroken chain of rounds."""
     if record.plan.secure != "mask":
         return
-    read_file(folder / "roster.json")
-    try:
-        roster = load_roster(folder / "roster.json", root=bytes.fromhex(record.start["roster_root"]))
-    except ConfigError as error:
-        raise VerificationError(f"roster.json is not the roster of this run: {error}") from error
     head = bytes(DIGEST)
     for line in record.rounds:
         name = f"transcript/{line['number']:04d}.jsonl"

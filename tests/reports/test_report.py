@@ -3,11 +3,14 @@
 import json
 
 import dp_accounting
+import numpy as np
 import pytest
 from dp_accounting import pld
+from scipy.stats import norm
 
 from securefed import recipes, runs
 from securefed.errors import ConfigError, LedgerError, VerificationError
+from securefed.privacy import crosscheck
 from securefed.privacy.ledger import read_export
 from securefed.reports import render
 from securefed.reports.report import RunRecord, build
@@ -20,7 +23,7 @@ def report_of(folder):
 
 def test_epsilon_equals_that_of_dp_accounting_from_the_ledger_lines(finished):
     """Recomputed from the raw JSON of the export, with none of our accounting."""
-    lines = [json.loads(line) for line in (finished / "ledger" / "client-1.jsonl").read_text().splitlines()[1:]]
+    lines = [json.loads(line) for line in (finished / "ledger" / "client-1.jsonl").read_text().splitlines()[1:-1]]
     accountant = pld.PLDAccountant()
     for line in lines:
         event = line["event"]
@@ -153,3 +156,37 @@ def test_a_broken_ledger_is_named(finished):
     with pytest.raises(LedgerError, match=r"client-2\.jsonl line 4 does not hold"):
         report_of(finished)
     assert len(read_export(finished / "ledger" / "client-1.jsonl").entries) == 3
+
+
+def test_what_the_epsilon_means_follows_from_the_gaussian_profile(finished):
+    """Recomputed from the closed forms: mu from the charges, then tails of the normal distribution."""
+    report = report_of(finished)
+    found, events = report["bounds"], read_export(finished / "ledger" / "client-0.jsonl").events
+    mu = sum(event.noise_multiplier("coalition") ** -2 for event in events) ** 0.5
+
+    assert found["mu"] == pytest.approx(mu, rel=1e-9)
+    assert found["advantage"] == pytest.approx(2 * norm.cdf(mu / 2) - 1, rel=1e-9)
+    for fpr, tpr in found["tpr_at_fpr"].items():
+        exact = norm.cdf(norm.ppf(float(fpr)) + mu)
+        assert exact <= tpr * (1 + 1e-9) < 1.02 * exact
+    for epsilon, delta in found["delta_curve"]:
+        assert delta == pytest.approx(
+            norm.cdf(mu / 2 - epsilon / mu) - np.exp(epsilon) * norm.cdf(-mu / 2 - epsilon / mu), rel=1e-6, abs=1e-15
+        )
+    assert found["epsilon_at"][f"{report['delta']:.3g}"] == pytest.approx(report["epsilon"])
+    assert sorted(found["epsilon_at"].values()) == list(found["epsilon_at"].values())
+
+
+def test_every_accountant_is_shown_and_the_tightest_is_stated(finished):
+    report = report_of(finished)
+    shown = report["bounds"]["accountants"]
+
+    assert set(shown) == {"stated", "renyi", "pld", "rdp", "prv"}
+    assert shown["stated"] == pytest.approx(report["epsilon"])
+    assert min(shown.values()) >= report["epsilon"] * (1 - 2e-3)
+
+
+def test_accountants_that_contradict_one_another_make_no_report(finished, monkeypatch):
+    monkeypatch.setattr(crosscheck, "_peers", lambda *_: {"pld": 1.0, "rdp": 9.0, "prv": 1.0})
+    with pytest.raises(VerificationError, match="accountants disagree"):
+        report_of(finished)

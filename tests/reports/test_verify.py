@@ -108,10 +108,10 @@ def test_a_missing_ledger_is_found(finished):
 
 
 def test_another_clients_ledger_in_its_place_is_found(finished):
-    """The heads differ: each ledger begins with the salted identifier of its own data."""
+    """Each client signs its own export."""
     shutil.copy(finished / "ledger" / "client-1.jsonl", finished / "ledger" / "client-3.jsonl")
 
-    with pytest.raises(VerificationError, match=r"client-3\.head"):
+    with pytest.raises(VerificationError, match=r"signature of client-3\.jsonl"):
         verify(finished)
 
 
