@@ -26,13 +26,20 @@ from securefed.errors import BudgetExceeded, SecureFedError
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epsilon", type=float, default=4.0, help="target, per record (default 4)")
+    parser.add_argument("--epsilon", type=float, default=4.0, help="target, per record or client (default 4)")
     parser.add_argument("--delta", type=float, default=1e-5, help="target, below 1 / records (default 1e-5)")
     parser.add_argument("--data", default="digits", help="digits, or world:DOMAIN[,DOMAIN] such as world:sketch,neon")
     parser.add_argument("--partition", default="iid", help="iid, dirichlet:ALPHA, domain or domain+dirichlet:ALPHA")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--rounds", type=int, help="model updates (default: chosen by the noise)")
-    parser.add_argument("--setting", default="distributed", help="distributed, per-client or none (not private)")
+    parser.add_argument(
+        "--setting", default="distributed", help="distributed, per-client, client-level or none (not private)"
+    )
+    parser.add_argument(
+        "--local-steps", type=int, default=1, help="steps of a client in each round (per-client, client-level)"
+    )
+    parser.add_argument("--sampling", default="full", help="full, poisson or shuffled")
+    parser.add_argument("--sampling-rate", type=float, default=1.0, help="share of the records in a step")
     parser.add_argument("--secure", default="mask", help="mask, or plain (the server sees every update)")
     parser.add_argument("--dropouts", type=int, default=0, help="clients that vanish in each round (simulated)")
     parser.add_argument("--max-dropouts", type=int, help="dropouts that the noise is sized for (default 2 of 8)")
@@ -44,6 +51,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--budget", type=float, help="epsilon that new ledgers allow over all runs (default: --epsilon)"
     )
+    parser.add_argument("--mirror", type=Path, help="folder in another place that remembers how far each ledger came")
     parser.add_argument("--out", type=Path, help="new folder for the run (default: runs/TIME)")
     parser.add_argument("--compare", action="store_true", help="also train without privacy, on the same simulated data")
     return parser.parse_args(arguments)
@@ -70,8 +78,9 @@ def demonstrate(options: argparse.Namespace) -> None:
     from securefed.reports.report import RunRecord, build
     from securefed.reports.verify import verify
 
-    names = ("data", "partition", "clients", "rounds", "setting", "secure", "epsilon", "delta", "seed")
-    choices = {name: getattr(options, name) for name in (*names, "max_dropouts", "max_colluders")}
+    names = ("data", "partition", "clients", "rounds", "local_steps", "sampling", "sampling_rate", "setting", "secure")
+    targets = ("epsilon", "delta", "seed", "max_dropouts", "max_colluders")
+    choices = {name: getattr(options, name) for name in (*names, *targets)}
     plan = recipes.cachefl(**choices)
     out = options.out or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
     print(f"{plan.clients} clients, {plan.rounds} rounds, {plan.setting}, updates travel by {plan.secure}: {out}")
@@ -82,6 +91,7 @@ def demonstrate(options: argparse.Namespace) -> None:
         out,
         ledgers=options.ledger,
         budget=options.budget,
+        mirrors=options.mirror,
         vanishing=options.dropouts,
         on_round=print_round,
     )
@@ -135,7 +145,7 @@ def compare(choices: dict[str, Any]) -> None:
     from securefed import recipes, runs
     from securefed.reports.report import RunRecord, build
 
-    plan = recipes.cachefl(**choices | {"setting": "none", "secure": "plain"})
+    plan = recipes.cachefl(**choices | {"setting": "none", "secure": "plain", "sampling": "full", "sampling_rate": 1.0})
     with tempfile.TemporaryDirectory() as folder:
         runs.execute(plan, Path(folder))
         report = build(RunRecord.read(Path(folder)))

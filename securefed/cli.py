@@ -52,11 +52,15 @@ def plan(
     data: Annotated[str, typer.Option(help="digits, or world:DOMAIN[,DOMAIN].")] = "digits",
     partition: Annotated[str, typer.Option(help="iid, dirichlet:ALPHA, domain or domain+dirichlet:ALPHA.")] = "iid",
     clients: Annotated[int, typer.Option(help="Size of the cohort.")] = 8,
-    setting: Annotated[str, typer.Option(help="distributed, per-client or none.")] = "distributed",
+    setting: Annotated[str, typer.Option(help="distributed, per-client, client-level or none.")] = "distributed",
     secure: Annotated[str, typer.Option(help="mask or plain.")] = "mask",
-    epsilon: Annotated[float, typer.Option(help="Target per record.")] = 4.0,
+    epsilon: Annotated[float, typer.Option(help="Target per record, or per client.")] = 4.0,
     delta: Annotated[float, typer.Option(help="Target, below 1 / records.")] = 1e-5,
     rounds: Annotated[int | None, typer.Option(help="Model updates [chosen by the noise].")] = None,
+    local_steps: Annotated[int, typer.Option(help="Steps of a client in each round.")] = 1,
+    sampling: Annotated[str, typer.Option(help="full, poisson or shuffled.")] = "full",
+    sampling_rate: Annotated[float, typer.Option(help="Share of the records in a step.")] = 1.0,
+    noise: Annotated[str, typer.Option(help="discrete-gaussian or skellam.")] = "discrete-gaussian",
     max_dropouts: Annotated[int | None, typer.Option(help="Dropouts to size the noise for.")] = None,
     max_colluders: Annotated[int | None, typer.Option(help="Colluders to size the noise for.")] = None,
     seed: Annotated[int, typer.Option(help="Of data choices; never of noise.")] = 0,
@@ -76,6 +80,10 @@ def plan(
             epsilon=epsilon,
             delta=delta,
             rounds=rounds,
+            local_steps=local_steps,
+            sampling=sampling,
+            sampling_rate=sampling_rate,
+            noise=noise,
             max_dropouts=max_dropouts,
             max_colluders=max_colluders,
             seed=seed,
@@ -99,6 +107,9 @@ def run(
         Path | None, typer.Option(help="Folder of the clients' ledgers; default: inside the run.")
     ] = None,
     budget: Annotated[float | None, typer.Option(help="Epsilon that new ledgers allow over all runs.")] = None,
+    mirror: Annotated[
+        Path | None, typer.Option(help="Folder in another place that remembers how far each ledger came.")
+    ] = None,
     dropouts: Annotated[int, typer.Option(help="Clients that vanish in each round (simulated).")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -117,6 +128,7 @@ def run(
                 out,
                 ledgers=ledger,
                 budget=budget,
+                mirrors=mirror,
                 vanishing=dropouts,
                 on_round=lambda _number, _accuracy: bar.advance(task),
             )

@@ -13,9 +13,10 @@ from typing import final
 
 from securefed.adapters import clip
 from securefed.aggregation.parameters import default_threshold
+from securefed.choices import CacheChoices
 from securefed.data import datasets
 from securefed.errors import ConfigError
-from securefed.plan import CacheChoices, Plan
+from securefed.plan import Plan
 from securefed.privacy import accounting
 
 
@@ -25,9 +26,9 @@ class Choice:
     """Hyper-parameters for one level of noise.
 
     Attributes:
+        unit: Of privacy: what is clipped.
         level: Standard deviation, per coordinate and in units of ``clip_norm``, that the mean gradient would carry if
-        the
-            whole budget were spent in one round.
+            the whole budget were spent in one round.
         alpha: Weight of the cache.
         beta: Sharpness of the affinity.
         keys_per_class: Keys of each class.
@@ -38,6 +39,7 @@ class Choice:
         rounds: Model updates.
     """
 
+    unit: str
     level: float
     alpha: float
     beta: float
@@ -51,6 +53,7 @@ class Choice:
 
 CHOICES = (
     Choice(
+        unit="record",
         level=0.0,
         alpha=30.0,
         beta=1.0,
@@ -62,6 +65,7 @@ CHOICES = (
         rounds=40,
     ),
     Choice(
+        unit="record",
         level=0.0003,
         alpha=30.0,
         beta=1.0,
@@ -73,6 +77,7 @@ CHOICES = (
         rounds=20,
     ),
     Choice(
+        unit="record",
         level=0.0005,
         alpha=30.0,
         beta=2.0,
@@ -84,6 +89,7 @@ CHOICES = (
         rounds=40,
     ),
     Choice(
+        unit="record",
         level=0.001,
         alpha=10.0,
         beta=0.5,
@@ -95,6 +101,7 @@ CHOICES = (
         rounds=40,
     ),
     Choice(
+        unit="record",
         level=0.003,
         alpha=3.0,
         beta=1.0,
@@ -106,6 +113,7 @@ CHOICES = (
         rounds=10,
     ),
     Choice(
+        unit="record",
         level=0.01,
         alpha=10.0,
         beta=0.5,
@@ -116,26 +124,76 @@ CHOICES = (
         momentum=0.5,
         rounds=40,
     ),
+    Choice(
+        unit="client",
+        level=0.01,
+        alpha=30.0,
+        beta=0.5,
+        keys_per_class=4,
+        shrinkage=0.01,
+        relative_clip=0.1,
+        step=0.5,
+        momentum=0.5,
+        rounds=20,
+    ),
+    Choice(
+        unit="client",
+        level=0.03,
+        alpha=30.0,
+        beta=0.5,
+        keys_per_class=1,
+        shrinkage=0.01,
+        relative_clip=0.01,
+        step=0.2,
+        momentum=0.0,
+        rounds=20,
+    ),
+    Choice(
+        unit="client",
+        level=0.1,
+        alpha=10.0,
+        beta=2.0,
+        keys_per_class=4,
+        shrinkage=0.1,
+        relative_clip=0.01,
+        step=0.05,
+        momentum=0.0,
+        rounds=10,
+    ),
+    Choice(
+        unit="client",
+        level=0.3,
+        alpha=1.0,
+        beta=0.5,
+        keys_per_class=4,
+        shrinkage=0.1,
+        relative_clip=0.03,
+        step=0.05,
+        momentum=0.0,
+        rounds=10,
+    ),
 )
-"""The best found at each level, levels ascending."""
+"""The best found for each unit and level, levels ascending."""
 
 
-def choice_for(level: float) -> Choice:
-    """Return the choice whose level is nearest on a logarithmic scale, never one made for much less noise."""
-    floor = min((choice.level for choice in CHOICES if choice.level > 0), default=1.0) / 3
+def choice_for(unit: str, level: float) -> Choice:
+    """Return the choice for a unit of privacy whose level is nearest on a logarithmic scale."""
+    known = [choice for choice in CHOICES if choice.unit == unit]
+    floor = min(choice.level for choice in known if choice.level > 0) / 3
 
     def distance(choice: Choice) -> float:
         return abs(math.log(max(choice.level, floor)) - math.log(max(level, floor)))
 
-    return min(CHOICES, key=distance)
+    return min(known, key=distance)
 
 
 def noise_level(*, setting: str, epsilon: float | None, delta: float, clients: int, honest: int, records: int) -> float:
-    """Return the level of noise that a plan will have; see :class:`Choice`."""
+    """Return the level of noise that a plan will have on full batches; see :class:`Choice`."""
     if setting == "none" or epsilon is None:
         return 0.0
-    shares = clients / honest if setting == "distributed" else clients
-    return math.sqrt(shares) / (accounting.mu_of(epsilon, delta) * records)
+    shares = clients if setting == "per-client" else clients / honest
+    units = clients if setting == "client-level" else records
+    return math.sqrt(shares) / (accounting.mu_of(epsilon, delta) * units)
 
 
 def cachefl(
@@ -148,6 +206,10 @@ def cachefl(
     epsilon: float | None = 4.0,
     delta: float = 1e-5,
     rounds: int | None = None,
+    local_steps: int = 1,
+    sampling: str = "full",
+    sampling_rate: float = 1.0,
+    noise: str = "discrete-gaussian",
     max_dropouts: int | None = None,
     max_colluders: int | None = None,
     records: int | None = None,
@@ -164,7 +226,11 @@ def cachefl(
         secure: Likewise.
         epsilon: Target; ignored without privacy.
         delta: Target.
-        rounds: Model updates; by default what the level of noise calls for.
+        rounds: Model updates; by default what the level of noise calls for, fewer if clients take several steps each.
+        local_steps: See :class:`securefed.choices.Choices`, as the next three.
+        sampling: Likewise.
+        sampling_rate: Likewise.
+        noise: Likewise.
         max_dropouts: Tolerated dropouts; by default as many as the secure sum can bear.
         max_colluders: Tolerated colluders; by default one where three or more clients are left.
         records: Number of training records; by default all that the data set has.
@@ -186,6 +252,7 @@ def cachefl(
     if max_colluders is None:
         max_colluders = min(1, clients - max_dropouts - 2)
     choice = choice_for(
+        "client" if setting == "client-level" else "record",
         noise_level(
             setting=setting,
             epsilon=epsilon,
@@ -193,7 +260,7 @@ def cachefl(
             clients=clients,
             honest=max(clients - max_dropouts - max_colluders, 1),
             records=len(train),
-        )
+        ),
     )
     adapter = CacheChoices(
         alpha=choice.alpha, beta=choice.beta, keys_per_class=choice.keys_per_class, shrinkage=choice.shrinkage
@@ -211,7 +278,11 @@ def cachefl(
         feature_dim=clip.EMBEDDED_DIM,
         adapter=adapter.model_dump(),
         clients=clients,
-        rounds=choice.rounds if rounds is None else rounds,
+        rounds=max(choice.rounds // max(local_steps, 1), 1) if rounds is None else rounds,
+        local_steps=local_steps,
+        sampling=sampling,
+        sampling_rate=sampling_rate,
+        noise=noise,
         expected_records=len(train),
         clip_norm=clip_norm,
         learning_rate=choice.step / clip_norm,

@@ -8,9 +8,12 @@ from safetensors.numpy import load_file
 
 from securefed import recipes, runs
 from securefed.adapters import clip
-from securefed.errors import BudgetExceeded, ConfigError, DigestError
+from securefed.errors import BudgetExceeded, ConfigError, DigestError, LedgerError
 from securefed.plan import Plan
 from securefed.privacy.ledger import read_export
+from securefed.reports import render
+from securefed.reports.report import RunRecord, build
+from securefed.reports.verify import verify
 from securefed.rng import seeded
 
 
@@ -156,3 +159,41 @@ def test_a_stopwatch_adds_up_by_stage():
 
     assert list(watch.seconds) == ["a"]
     assert watch.seconds["a"] >= 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"setting": "per-client", "local_steps": 2},
+        {"setting": "client-level", "local_steps": 2},
+        {"sampling": "poisson", "sampling_rate": 0.5},
+        {"sampling": "shuffled", "sampling_rate": 0.5},
+        {"noise": "skellam"},
+        {"setting": "none"},
+    ],
+    ids=str,
+)
+def test_every_setting_runs_to_a_report_that_verifies(tmp_path, small_plan, changes):
+    values = small_plan.model_dump(exclude={"noise_multiplier"}) | {"secure": "plain"} | changes
+    plan = Plan.create(**values | ({"epsilon": None} if changes.get("setting") == "none" else {}))
+    runs.execute(plan, tmp_path / "run")
+    render.write(build(RunRecord.read(tmp_path / "run")), tmp_path / "run")
+    report = verify(tmp_path / "run")
+
+    assert len(report["accuracy_by_round"]) == plan.rounds
+    if plan.private:
+        assert report["epsilon"] <= small_plan.epsilon * (1 + 1e-9)
+        assert len(report["spend"]["per_round"]) == plan.rounds
+
+
+def test_a_ledger_that_was_put_back_to_an_older_copy_is_refused_where_a_mirror_is_kept(tmp_path, small_plan):
+    folders = {"ledgers": tmp_path / "ledgers", "mirrors": tmp_path / "elsewhere", "budget": 4.0}
+    with runs.open_ledgers(small_plan, folders["ledgers"], budget=4.0, mirrors=folders["mirrors"]):
+        pass
+    before = {path: path.read_bytes() for path in folders["ledgers"].iterdir()}
+    runs.execute(small_plan, tmp_path / "first", **folders)
+    for path, content in before.items():
+        path.write_bytes(content)
+
+    with pytest.raises(LedgerError, match="older copy"):
+        runs.execute(small_plan, tmp_path / "second", **folders)

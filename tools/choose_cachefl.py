@@ -43,6 +43,7 @@ from securefed.training import clipped_sum, clipped_update
 DOMAINS = "world:relief,thermal,mosaic,stipple"
 TASKS = (("objects", world.OBJECTS[:12], 3200), ("digits", world.DIGITS, 1440))
 LEVELS = {"record": (0.0, 3e-4, 5e-4, 1e-3, 3e-3, 1e-2), "client": (1e-2, 3e-2, 1e-1, 3e-1)}
+STEPS = {"record": (0.5, 1.0, 2.0, 4.0, 8.0, 16.0), "client": (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)}
 CLIENTS = 32
 TRIALS, FINALISTS = 80, 8
 OUT = Path(__file__).parent.parent / "benchmarks" / "results" / "cachefl_choices.json"
@@ -63,7 +64,7 @@ class Choice:
     rounds: int
 
 
-def draws(seed: int) -> Iterator[Choice]:
+def draws(unit: str, seed: int) -> Iterator[Choice]:
     """Return points of the search, at random."""
     random = rng.seeded(seed, "search").generator()
     while True:
@@ -73,7 +74,7 @@ def draws(seed: int) -> Iterator[Choice]:
             keys_per_class=int(random.choice([1, 2, 4])),
             shrinkage=float(random.choice([0.01, 0.03, 0.1])),
             relative_clip=float(random.choice([0.01, 0.03, 0.1, 0.3])),
-            step=float(random.choice([0.5, 1.0, 2.0, 4.0, 8.0, 16.0])),
+            step=float(random.choice(STEPS[unit])),
             momentum=float(random.choice([0.0, 0.5, 0.9])),
             rounds=int(random.choice([10, 20, 40])),
         )
@@ -135,7 +136,7 @@ def search(tasks: dict[str, Task], place: tuple[str, float]) -> dict[str, object
     torch.set_num_threads(1)
     unit, level = place
     started = time.perf_counter()
-    source = draws(round(1e6 * level))
+    source = draws(unit, round(1e6 * level))
     scored = [
         (sum(task.accuracy(choice, unit, level, seed=0) for task in tasks.values()), choice)
         for choice in itertools.islice(source, TRIALS)

@@ -14,7 +14,7 @@ def preview(plan: Plan) -> Json:
     """Return the figures that a plan implies, as plain values.
 
     ``noise_to_largest_signal`` compares, per round, the noise in the sum (its expected L2 norm) with the longest sum
-    that the expected records can have: every gradient at the clip bound and all in one direction. It does not depend on
+    that the expected units can have: each at the clip bound and all in one direction. It does not depend on
     data.
     """
     shown: Json = {
@@ -28,13 +28,13 @@ def preview(plan: Plan) -> Json:
         "bits": plan.bits,
     }
     if plan.private:
-        noise = plan.share_stddev * plan.encoding.step * math.sqrt(plan.clients * plan.dim)
+        noise = plan.share_stddev * plan.encoding.step * math.sqrt(plan.clients * plan.steps * plan.dim)
         shown |= {
             "epsilon_coalition": _epsilon(plan, "coalition"),
             "epsilon_server": _epsilon(plan, "server"),
             "delta": plan.delta,
             "noise_multiplier": plan.noise_multiplier,
-            "noise_to_largest_signal": noise / (plan.clip_norm * plan.expected_records),
+            "noise_to_largest_signal": noise / (plan.clip_norm * plan.normaliser * plan.steps),
             "max_dropouts": plan.max_dropouts,
             "max_colluders": plan.max_colluders,
         }
@@ -53,4 +53,4 @@ def preview(plan: Plan) -> Json:
 
 
 def _epsilon(plan: Plan, view: accounting.View) -> float:
-    return accounting.epsilon([plan.event] * plan.rounds, delta=plan.delta, view=view)
+    return accounting.epsilon(plan.events, delta=plan.delta, view=view)
