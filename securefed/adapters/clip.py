@@ -1,33 +1,35 @@
 """The frozen CLIP model: pixels and class names to unit features.
 
-One function, :func:`load`, serves the embedded model and any ``open_clip`` architecture with a checkpoint on disk.
-Nothing is ever downloaded, and weights are compared with their pinned SHA-256 before anything parses them.
+One function, :func:`load`, serves the embedded model and any ``open_clip`` architecture with weights on disk: published
+ones by their tag, a checkpoint, or a folder. Nothing is ever downloaded, and weights are compared with their pinned
+SHA-256 before anything parses them.
 """
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
-from torch.nn.functional import interpolate, normalize
+from torch.nn.functional import normalize
 
-from securefed.errors import ConfigError, DataError, DigestError
+from securefed.adapters import weights
+from securefed.adapters.placement import PLACEMENTS, Placement, placement
+from securefed.adapters.transform import Pixels, Transform
+from securefed.adapters.weights import LOCAL_DIR, Weights
+from securefed.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from open_clip.model import CLIP
     from open_clip.tokenizer import SimpleTokenizer
-
-Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 EMBEDDED = "securefed-tiny"
 """Name of the model that comes with the package; ``tools/pretrain.py`` made it."""
@@ -60,8 +62,8 @@ _UNFIT = (
 )
 """What torch, safetensors and open_clip raise on a file that holds no weights, or those of another model."""
 
-BATCH = 64
-"""Images that are encoded together; short batches are filled up."""
+BATCH = PLACEMENTS["cpu"].batch
+"""Images that are encoded together on a CPU; short batches are filled up."""
 
 
 @final
@@ -71,16 +73,18 @@ class Clip:
 
     Guarantees:
         * No parameter takes a gradient and no layer is in training mode.
-        * An image's features depend on its pixels, the weights and the number of threads, not on the images beside it:
-          every batch has the same shape. Changing one record therefore changes no other record's features, which is
-          what per-record clipping relies on.
+        * An image's features depend on its pixels, the weights and the machine, not on the images beside it: every
+          batch has the same shape. Changing one record therefore changes no other record's features, which is what
+          per-record clipping relies on.
 
     Attributes:
-        name: Of the architecture.
-        digest: SHA-256 of the file of weights, in hexadecimal.
+        name: Of the architecture, or ``local-dir:FOLDER``.
+        digest: Of the weights, in hexadecimal: see :func:`securefed.adapters.weights.digest_of`.
         dim: Length of a feature vector.
         model: In eval mode.
         tokenizer: Of class names and prompts.
+        transform: How pictures are prepared.
+        placement: Where it runs.
     """
 
     name: str
@@ -88,6 +92,8 @@ class Clip:
     dim: int
     model: CLIP = field(repr=False)
     tokenizer: SimpleTokenizer = field(repr=False)
+    transform: Transform
+    placement: Placement
 
     @property
     def logit_scale(self) -> float:
@@ -97,40 +103,48 @@ class Clip:
     @property
     def image_size(self) -> int:
         """Height and width that the image tower sees, in pixels."""
-        size = self.model.visual.image_size
-        return int(size if isinstance(size, int) else size[0])
+        return self.transform.size[0]
 
     def encode_images(self, pixels: Pixels) -> Tensor:
         """Return unit features, float32, shape ``(n, dim)``.
 
         Args:
-            pixels: RGB, uint8, shape ``(n, height, height, 3)``; other sizes than the model's are scaled.
+            pixels: RGB, uint8, shape ``(n, height, width, 3)``; other sizes than the model's are scaled and cropped as
+                open_clip does. For pictures that are not all in memory, see :mod:`securefed.adapters.features`.
 
         Raises:
             DataError: If the array is no such batch of images.
         """
-        if pixels.ndim != 4 or pixels.shape[1] != pixels.shape[2] or pixels.shape[3] != 3 or pixels.dtype != np.uint8:
+        if pixels.ndim != 4 or pixels.shape[3] != 3 or 0 in pixels.shape[1:3] or pixels.dtype != np.uint8:
             raise DataError(
-                f"images have shape {pixels.shape} and type {pixels.dtype}; square RGB images of type uint8, "
-                "shape (n, height, height, 3), are encoded. Crop or convert them first"
+                f"images have shape {pixels.shape} and type {pixels.dtype}; RGB images of type uint8, "
+                "shape (n, height, width, 3), are encoded. Convert them first"
             )
-        parts = [self._encode(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)]
+        step = self.placement.batch
+        parts = [self.encode_fitted(self._fitted(pixels[i : i + step])) for i in range(0, len(pixels), step)]
         return torch.cat(parts) if parts else torch.empty(0, self.dim)
 
     @torch.inference_mode()
-    def _encode(self, pixels: Pixels) -> Tensor:
-        filled = np.zeros((BATCH, *pixels.shape[1:]), np.uint8)
+    def encode_fitted(self, pixels: Pixels) -> Tensor:
+        """Return unit features, float32 on the CPU, of at most one batch of pictures that have the model's size.
+
+        Args:
+            pixels: RGB, uint8, shape ``(n, *transform.size, 3)`` with ``n`` up to ``placement.batch``.
+        """
+        filled = np.zeros((self.placement.batch, *pixels.shape[1:]), np.uint8)
         filled[: len(pixels)] = pixels
-        return normalize(self.model.encode_image(self.prepared(filled)), dim=1)[: len(pixels)]
+        images = self.transform.normalised(filled).to(self.placement.device, self.placement.dtype)
+        return normalize(self.model.encode_image(images).float(), dim=1)[: len(pixels)].cpu()
 
     def prepared(self, pixels: Pixels) -> Tensor:
         """Return what the image tower takes: scaled and normalised, float32, shape ``(n, 3, size, size)``."""
-        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-        if images.shape[-1] != self.image_size:
-            size = (self.image_size, self.image_size)
-            images = interpolate(images, size=size, mode="bicubic", antialias=True).clamp(0, 1)
-        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (self.model.visual.image_mean, self.model.visual.image_std))
-        return (images - mean) / std
+        return self.transform.normalised(self._fitted(pixels))
+
+    def _fitted(self, pixels: Pixels) -> Pixels:
+        """Return pictures of one size at the size of the model, shape ``(n, *transform.size, 3)``."""
+        if pixels.shape[1:3] == self.transform.size:
+            return pixels
+        return np.stack([self.transform.fit(image) for image in pixels])
 
     def encode_classes(self, names: Sequence[str], templates: Sequence[str] = TEMPLATES) -> Tensor:
         """Return one unit vector a class, float32, shape ``(classes, dim)``: the mean over the templates.
@@ -159,16 +173,21 @@ class Clip:
         for text in texts:
             if (length := len(self.tokenizer.encode(text))) > room:
                 raise ConfigError(f"{text!r} has {length} tokens, model {self.name!r} reads {room}; use shorter words")
-        return normalize(self.model.encode_text(self.tokenizer(list(texts))), dim=1)
+        tokens = self.tokenizer(list(texts)).to(self.placement.device)
+        return normalize(self.model.encode_text(tokens).float(), dim=1).cpu()
 
 
-def load(name: str = EMBEDDED, *, pretrained: str | Path | None = None, sha256: str | None = None) -> Clip:
+def load(
+    name: str = EMBEDDED, *, pretrained: str | Path | None = None, sha256: str | None = None, device: str = "cpu"
+) -> Clip:
     """Load a model from disk.
 
     Args:
-        name: ``securefed-tiny`` or an architecture that open_clip knows.
-        pretrained: File of weights; not needed for the embedded model.
-        sha256: What the file must contain. The embedded model has its own pin.
+        name: ``securefed-tiny``, an architecture that open_clip knows, or ``local-dir:FOLDER``.
+        pretrained: File of weights, or the tag of published ones (``openai``) whose file is on this machine; not
+            needed for the embedded model or a folder.
+        sha256: What the weights must be. The embedded model has its own pin.
+        device: ``cpu``, ``cuda``, ``mps`` or ``auto``; see :mod:`securefed.adapters.placement`.
 
     Raises:
         ConfigError: If the name is unknown, or there is no file of weights that fits it.
@@ -177,16 +196,43 @@ def load(name: str = EMBEDDED, *, pretrained: str | Path | None = None, sha256: 
     import open_clip
 
     _register()
+    place = placement(device)
     dim = _checked_architecture(name)["embed_dim"]
-    weights, pin = _weights(name, pretrained)
-    digest = _checked_file(weights, sha256 or pin)
-    try:
-        model = open_clip.create_model(name, pretrained=str(weights))
-    except _UNFIT as error:
-        raise ConfigError(f"{weights} holds no weights of {name!r}: {error}") from error
-    model.eval().requires_grad_(False)
+    if pretrained is None and name == EMBEDDED:
+        found, pin = Weights(_ASSETS / f"{EMBEDDED}.safetensors"), _PINNED[f"{EMBEDDED}.safetensors"]
+    else:
+        found, pin = weights.find(name, pretrained), None
+    digest = weights.digest_of(found, sha256 or pin)
+    model = _built(name, found, place)
     words = {"bpe_path": str(_ASSETS / f"{EMBEDDED}.vocabulary.gz")} if name == EMBEDDED else {}
-    return Clip(name=name, digest=digest, dim=dim, model=model, tokenizer=open_clip.get_tokenizer(name, **words))
+    return Clip(
+        name=name,
+        digest=digest,
+        dim=dim,
+        model=model,
+        tokenizer=open_clip.get_tokenizer(name, **words),
+        transform=Transform.read(model.visual.preprocess_cfg),
+        placement=place,
+    )
+
+
+def _built(name: str, found: Weights, place: Placement) -> CLIP:
+    """Return the frozen model; with the activation and the transform that its weights were published with."""
+    import open_clip
+
+    try:
+        model = open_clip.create_model(
+            name,
+            pretrained=None if name.startswith(LOCAL_DIR) else str(found.file),
+            precision=place.precision,
+            device=place.device,
+            force_quick_gelu=found.quick_gelu,
+            force_preprocess_cfg=dict(found.preprocess or {}),
+            require_pretrained=True,
+        )
+    except _UNFIT as error:
+        raise ConfigError(f"{found.file} holds no weights of {name!r}: {error}") from error
+    return model.eval().requires_grad_(False)
 
 
 def zero_shot(features: Tensor, text: Tensor) -> Tensor:
@@ -204,19 +250,13 @@ def _register() -> None:
     import open_clip
 
     for file in (f"{EMBEDDED}.json", f"{EMBEDDED}.vocabulary.gz"):
-        _checked_file(_ASSETS / file, _PINNED[file])
+        weights.checked(_ASSETS / file, weights.sha256(_ASSETS / file), _PINNED[file])
     if EMBEDDED not in open_clip.list_models():
         open_clip.add_model_config(_ASSETS / f"{EMBEDDED}.json")
 
 
 def _checked_architecture(name: str) -> dict[str, Any]:
-    import open_clip
-
-    known = open_clip.list_models()
-    if name not in known:
-        near = ", ".join(difflib.get_close_matches(name, known, n=3, cutoff=0.0))
-        raise ConfigError(f"model {name!r} is unknown; did you mean one of {near}? The embedded one is {EMBEDDED!r}")
-    config: dict[str, Any] = open_clip.get_model_config(name)
+    config = _configuration(name)
     if "siglip" in name.lower() or {"hf_model_name", "hf_tokenizer_name"} & set(config["text_cfg"]):
         raise ConfigError(
             f"model {name!r} reads text with a tokenizer that would have to be downloaded, and securefed never goes "
@@ -225,27 +265,17 @@ def _checked_architecture(name: str) -> dict[str, Any]:
     return config
 
 
-def _weights(name: str, pretrained: str | Path | None) -> tuple[Path, str | None]:
-    if pretrained is None and name == EMBEDDED:
-        file = f"{EMBEDDED}.safetensors"
-        return _ASSETS / file, _PINNED[file]
-    if pretrained is None or not Path(pretrained).is_file():
-        raise ConfigError(
-            f"weights {str(pretrained)!r} of model {name!r} are no file, and securefed never downloads any; "
-            "fetch a checkpoint with open_clip first and name its path in 'pretrained'"
-        )
-    return Path(pretrained), None
+def _configuration(name: str) -> dict[str, Any]:
+    """Return open_clip's description of an architecture."""
+    import open_clip
 
-
-def _checked_file(path: Path, pin: str | None) -> str:
-    """Return the SHA-256 of a file, or refuse it."""
+    known = open_clip.list_models()
+    if not name.startswith(LOCAL_DIR) and name not in known:
+        near = ", ".join(difflib.get_close_matches(name, known, n=3, cutoff=0.0))
+        raise ConfigError(f"model {name!r} is unknown; did you mean one of {near}? The embedded one is {EMBEDDED!r}")
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    if pin is not None and found != pin.lower():
-        raise DigestError(
-            f"{path} has SHA-256 {found}, but {pin} was pinned: it is damaged or another file. Nothing was loaded "
-            "from it; install or fetch it again"
-        )
-    return found
+        config: dict[str, Any] = open_clip.get_model_config(name)
+        _ = config["text_cfg"], config["embed_dim"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ConfigError(f"model {name!r} has no open_clip_config.json that can be read: {error}") from error
+    return config

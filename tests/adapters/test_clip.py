@@ -154,11 +154,11 @@ def test_larger_images_are_scaled_to_what_the_model_sees(model, photos):
         np.zeros((2, 32, 32, 3), np.float32),
         np.zeros((2, 3, 32, 32), np.uint8),
         np.zeros((32, 32, 3), np.uint8),
-        np.zeros((2, 32, 16, 3), np.uint8),
+        np.zeros((2, 32, 0, 3), np.uint8),
     ],
 )
-def test_what_is_no_batch_of_square_images_is_refused(model, pixels):
-    with pytest.raises(DataError, match="square RGB images of type uint8"):
+def test_what_is_no_batch_of_images_is_refused(model, pixels):
+    with pytest.raises(DataError, match="RGB images of type uint8"):
         model.encode_images(pixels)
 
 
