@@ -6,7 +6,6 @@ Beside it, what a linear classifier gains that sees all training features at onc
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -31,13 +30,7 @@ def accuracy(model: clip.Clip, images: Images) -> float:
 
 def together(data: DataSet) -> Images:
     """Return all images of a data set: nothing was trained or chosen on either split."""
-    first, second = data.train, data.test
-    return replace(
-        first,
-        pixels=np.concatenate([first.pixels, second.pixels]),
-        labels=np.concatenate([first.labels, second.labels]),
-        domains=np.concatenate([first.domains, second.domains]),
-    )
+    return data.train.joined(data.test)
 
 
 def by_domain(model: clip.Clip, domain: str) -> dict[str, float]:

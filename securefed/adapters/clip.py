@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from securefed.adapters import weights
+from securefed.adapters.pictures import Pictures
 from securefed.adapters.placement import PLACEMENTS, Placement, placement
 from securefed.adapters.transform import Pixels, Transform
 from securefed.adapters.weights import LOCAL_DIR, Weights
@@ -105,24 +106,30 @@ class Clip:
         """Height and width that the image tower sees, in pixels."""
         return self.transform.size[0]
 
-    def encode_images(self, pixels: Pixels) -> Tensor:
+    def encode_images(self, images: Pixels | Pictures) -> Tensor:
         """Return unit features, float32, shape ``(n, dim)``.
 
+        :func:`securefed.adapters.features.encode` returns the same, decodes with several threads, shows progress and
+        keeps what it encoded.
+
         Args:
-            pixels: RGB, uint8, shape ``(n, height, width, 3)``; other sizes than the model's are scaled and cropped as
-                open_clip does. For pictures that are not all in memory, see :mod:`securefed.adapters.features`.
+            images: RGB, uint8, shape ``(n, height, width, 3)``, or pictures that are decoded batch by batch; other
+                sizes than the model's are scaled and cropped as open_clip does.
 
         Raises:
-            DataError: If the array is no such batch of images.
+            DataError: If the array is no such batch of images, or a picture cannot be decoded.
         """
-        if pixels.ndim != 4 or pixels.shape[3] != 3 or 0 in pixels.shape[1:3] or pixels.dtype != np.uint8:
-            raise DataError(
-                f"images have shape {pixels.shape} and type {pixels.dtype}; RGB images of type uint8, "
-                "shape (n, height, width, 3), are encoded. Convert them first"
-            )
+        if isinstance(images, np.ndarray):
+            _check(images)
         step = self.placement.batch
-        parts = [self.encode_fitted(self._fitted(pixels[i : i + step])) for i in range(0, len(pixels), step)]
+        parts = [self.encode_fitted(self._batch(images, i, i + step)) for i in range(0, len(images), step)]
         return torch.cat(parts) if parts else torch.empty(0, self.dim)
+
+    def _batch(self, images: Pixels | Pictures, start: int, stop: int) -> Pixels:
+        if isinstance(images, np.ndarray):
+            return self._fitted(images[start:stop])
+        stop = min(stop, len(images))
+        return np.stack([self.transform.fit(images[i].decode()) for i in range(start, stop)])
 
     @torch.inference_mode()
     def encode_fitted(self, pixels: Pixels) -> Tensor:
@@ -243,6 +250,15 @@ def zero_shot(features: Tensor, text: Tensor) -> Tensor:
 def as_tensor(labels: npt.NDArray[np.int64]) -> Tensor:
     """Return labels as a tensor, int64, shape ``(n,)``."""
     return torch.from_numpy(labels.copy())
+
+
+def _check(pixels: Pixels) -> None:
+    """Refuse an array that is no batch of images."""
+    if pixels.ndim != 4 or pixels.shape[3] != 3 or 0 in pixels.shape[1:3] or pixels.dtype != np.uint8:
+        raise DataError(
+            f"images have shape {pixels.shape} and type {pixels.dtype}; RGB images of type uint8, "
+            "shape (n, height, width, 3), are encoded. Convert them first"
+        )
 
 
 def _register() -> None:

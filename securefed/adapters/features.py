@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, final
+from typing import final
 
 import numpy as np
 import torch
@@ -23,36 +23,12 @@ from torch import Tensor
 
 from securefed.adapters.clip import Clip
 from securefed.adapters.feature_cache import FeatureCache, Features, Shelf
+from securefed.adapters.pictures import Picture, Pictures, Rows
 from securefed.adapters.transform import Pixels
 from securefed.errors import DataError
 
 WORKERS = min(os.cpu_count() or 1, 16)
 """Threads that decode and scale pictures while the model works."""
-
-
-class Picture(Protocol):
-    """One picture that is not decoded yet."""
-
-    @property
-    def name(self) -> str:
-        """What its owner finds it by."""
-
-    @property
-    def content(self) -> bytes:
-        """SHA-256 of all that :meth:`decode` depends on, 32 bytes."""
-
-    def decode(self) -> Pixels:
-        """Return RGB, uint8, shape ``(height, width, 3)``."""
-
-
-class Pictures(Protocol):
-    """A sequence of pictures, each read when it is asked for."""
-
-    def __len__(self) -> int:
-        """Return the number of pictures."""
-
-    def __getitem__(self, index: int, /) -> Picture:
-        """Read one picture."""
 
 
 def encode(
@@ -70,7 +46,7 @@ def encode(
         ConfigError: If the cache cannot be written.
         DataError: If a picture cannot be used; the message names it.
     """
-    pictures: Pictures = _Rows(images) if isinstance(images, np.ndarray) else images
+    pictures: Pictures = Rows(images) if isinstance(images, np.ndarray) else images
     shelf = None if cache is None else cache.shelf(function_of(model), model.dim)
     batch = _Batch(model, torch.empty(len(pictures), model.dim), shelf)
     try:
@@ -96,36 +72,6 @@ def function_of(model: Clip) -> dict[str, object]:
         "placement": model.placement.describe(),
         **versions,
     }
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class _Row:
-    """One row of an array."""
-
-    name: str
-    pixels: Pixels
-
-    @property
-    def content(self) -> bytes:
-        return hashlib.sha256(repr(self.pixels.shape).encode() + self.pixels.tobytes()).digest()
-
-    def decode(self) -> Pixels:
-        return self.pixels
-
-
-@final
-class _Rows:
-    """An array of images as a sequence of pictures."""
-
-    def __init__(self, images: Pixels) -> None:
-        self._images = images
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __getitem__(self, index: int) -> _Row:
-        return _Row(f"image {index}", self._images[index])
 
 
 @final

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import final
 
 import numpy as np
 import numpy.typing as npt
 
 from securefed.data import world
+from securefed.data.images import DataSet, Images
 from securefed.data.scene import SIZE
-from securefed.data.world import DIGITS, DOMAINS, OBJECTS, PUBLIC_DOMAINS, SPARE_DOMAINS, Labels, Pixels
+from securefed.data.world import DIGITS, DOMAINS, OBJECTS, PUBLIC_DOMAINS, SPARE_DOMAINS, Pixels
 from securefed.errors import ConfigError, DataError
 from securefed.rng import Source, seeded
+
+__all__ = ["DIGITS_HELD_OUT", "WORLD_TEST", "WORLD_TRAIN", "DataSet", "Images", "load", "public_images"]
 
 WORLD_TRAIN = 3200
 """Training images of a generated data set, over all its domains, unless asked otherwise."""
@@ -30,71 +31,6 @@ _ALL_DOMAINS = (*DOMAINS, *SPARE_DOMAINS)
 
 DIGITS_HELD_OUT = 0.2
 """Share of the real digits that is held out, class by class."""
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Images:
-    """Images, what they show and in which domain.
-
-    Attributes:
-        pixels: RGB, uint8, shape ``(n, height, width, 3)``.
-        labels: Indices into ``class_names``, int64, shape ``(n,)``.
-        domains: Indices into ``domain_names``, int64, shape ``(n,)``.
-        class_names: Public and fixed.
-        domain_names: Likewise.
-
-    Raises:
-        DataError: If the parts do not fit together.
-    """
-
-    pixels: Pixels = field(repr=False)
-    labels: Labels = field(repr=False)
-    domains: Labels = field(repr=False)
-    class_names: tuple[str, ...]
-    domain_names: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        """Refuse parts that do not fit together."""
-        if self.pixels.ndim != 4 or self.pixels.shape[3] != 3 or self.pixels.dtype != np.uint8:
-            raise DataError(
-                f"pixels have shape {self.pixels.shape} and type {self.pixels.dtype}; images are (n, h, w, 3), uint8"
-            )
-        for kind, indices, names in (
-            ("labels", self.labels, self.class_names),
-            ("domains", self.domains, self.domain_names),
-        ):
-            if indices.shape != (len(self.pixels),) or indices.dtype != np.int64:
-                raise DataError(
-                    f"{kind} have shape {indices.shape} and type {indices.dtype}; "
-                    f"{len(self.pixels)} images need shape ({len(self.pixels)},), int64"
-                )
-            if len(indices) and (indices.min() < 0 or indices.max() >= len(names)):
-                raise DataError(f"{kind} lie in {indices.min()}..{indices.max()}; there are {len(names)} names")
-
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return len(self.pixels)
-
-    def take(self, indices: Labels) -> Images:
-        """Return the images at the given positions, in that order."""
-        return replace(self, pixels=self.pixels[indices], labels=self.labels[indices], domains=self.domains[indices])
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class DataSet:
-    """A named data set, split once.
-
-    Attributes:
-        name: What :func:`load` was asked for.
-        train: What clients hold.
-        test: Held out; nothing is ever chosen by it.
-    """
-
-    name: str
-    train: Images
-    test: Images
 
 
 def load(name: str, *, seed: int, records: int | None = None, classes: Sequence[str] | None = None) -> DataSet:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from securefed.data.datasets import Images
+from securefed.data.images import Images
 from securefed.data.world import Labels
 from securefed.errors import ConfigError, DataError
 from securefed.rng import Source

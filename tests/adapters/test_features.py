@@ -12,7 +12,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from securefed.adapters import clip, feature_cache, features
+from securefed.adapters import clip, feature_cache, features, pictures
 from securefed.adapters.feature_cache import FeatureCache
 from securefed.data import datasets, world
 from securefed.errors import ConfigError, DataError
@@ -170,7 +170,7 @@ def test_a_changed_weight_transform_or_machine_misses_the_cache(model, pixels, c
     before = cache.shelf(features.function_of(model), model.dim)
     other = altered[what]()
     after = cache.shelf(features.function_of(other), other.dim)
-    contents = [features._Rows(pixels)[i].content for i in range(3)]
+    contents = [pictures.Rows(pixels)[i].content for i in range(3)]
     assert all(before.find(content) is not None for content in contents)
     assert all(after.find(content) is None for content in contents)
 
@@ -224,17 +224,17 @@ def test_a_bad_picture_is_named_and_what_was_encoded_before_it_is_kept(model, pi
 
 
 def test_many_pictures_are_never_in_memory_together(model):
-    pictures = Lazy(np.random.default_rng(0).integers(0, 256, (1500, 32, 32, 3), dtype=np.uint8))
-    features.encode(model, pictures)
-    assert pictures.most <= 3 * clip.BATCH
-    assert pictures.alive == 0
+    lazy = Lazy(np.random.default_rng(0).integers(0, 256, (1500, 32, 32, 3), dtype=np.uint8))
+    features.encode(model, lazy)
+    assert lazy.most <= 3 * clip.BATCH
+    assert lazy.alive == 0
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (32, 32, 4), (0, 32, 3)])
 def test_what_is_no_picture_is_named(model, shape):
     class Wrong(Lazy):
         def __getitem__(self, index):
-            return features._Row("wrong.png", np.zeros(shape, np.uint8))
+            return pictures.Row("wrong.png", np.zeros(shape, np.uint8))
 
     with pytest.raises(DataError, match=r"wrong\.png has shape .* RGB of type uint8 is encoded"):
         features.encode(model, Wrong([0]))
@@ -243,7 +243,7 @@ def test_what_is_no_picture_is_named(model, shape):
 def test_a_picture_that_the_transform_refuses_is_named(model):
     class Line(Lazy):
         def __getitem__(self, index):
-            return features._Row("line.png", np.zeros((2, 500, 3), np.uint8))
+            return pictures.Row("line.png", np.zeros((2, 500, 3), np.uint8))
 
     with pytest.raises(DataError, match=r"line\.png: a picture of 500 x 2 pixels is too long and thin"):
         features.encode(model, Line([0]))
