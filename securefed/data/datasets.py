@@ -1,13 +1,16 @@
 """Data sets: images with labels and domains, and a held-out test split that no choice looks at.
 
-Two families, neither of which is ever downloaded: ``digits``, the 1,797 real handwritten digits that scikit-learn
-bundles, and ``world:DOMAIN[,DOMAIN]``, generated images (:mod:`securefed.data.world`).
+Nothing is ever downloaded. Two families come with the package: ``digits``, the 1,797 real handwritten digits that
+scikit-learn bundles, and ``world:DOMAIN[,DOMAIN]``, generated images (:mod:`securefed.data.world`). Three are people's
+own: ``folder:PATH`` (:mod:`securefed.data.folders`), ``torchvision:NAME`` (:mod:`securefed.data.named`) and
+``huggingface:PATH`` (:mod:`securefed.data.huggingface`); their images are decoded when they are asked for.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +18,12 @@ import numpy.typing as npt
 from securefed.data import world
 from securefed.data.images import DataSet, Images
 from securefed.data.scene import SIZE
+from securefed.data.selection import narrowed
 from securefed.data.world import DIGITS, DOMAINS, OBJECTS, PUBLIC_DOMAINS, SPARE_DOMAINS, Pixels
 from securefed.errors import ConfigError, DataError
 from securefed.rng import Source, seeded
 
-__all__ = ["DIGITS_HELD_OUT", "WORLD_TEST", "WORLD_TRAIN", "DataSet", "Images", "load", "public_images"]
+__all__ = ["DIGITS_HELD_OUT", "ROOT", "WORLD_TEST", "WORLD_TRAIN", "DataSet", "Images", "load", "public_images"]
 
 WORLD_TRAIN = 3200
 """Training images of a generated data set, over all its domains, unless asked otherwise."""
@@ -27,44 +31,55 @@ WORLD_TRAIN = 3200
 WORLD_TEST = 1200
 """Held-out images of a generated data set, over all its domains."""
 
+ROOT = Path("data")
+"""Where data sets on disk are looked for, unless another folder is named: below the working directory."""
+
+_OWN = ("folder", "torchvision", "huggingface")
+
 _ALL_DOMAINS = (*DOMAINS, *SPARE_DOMAINS)
 
 DIGITS_HELD_OUT = 0.2
 """Share of the real digits that is held out, class by class."""
 
 
-def load(name: str, *, seed: int, records: int | None = None, classes: Sequence[str] | None = None) -> DataSet:
+def load(
+    name: str,
+    *,
+    seed: int,
+    records: int | None = None,
+    classes: Sequence[str] | None = None,
+    root: Path = ROOT,
+) -> DataSet:
     """Load a data set.
 
     Args:
-        name: ``digits`` or ``world:DOMAIN[,DOMAIN]``.
-        seed: Of the split and of generated images.
+        name: ``digits``, ``world:DOMAIN[,DOMAIN]``, ``folder:PATH``, ``torchvision:NAME`` or ``huggingface:PATH``.
+        seed: Of the split, where none was published, and of generated images.
         records: Training images, over all domains; by default 3,200 generated ones or all real ones there are.
-        classes: Class names, in the order of their labels; by default the ten digits or the 22 objects.
+        classes: Class names, in the order of their labels; by default the ten digits, the 22 objects, or all there are.
+        root: Where paths start and published data sets lie.
 
     Returns:
-        The data set; domains are equally frequent (to within one image), and so are the classes of generated images
+        The data set. In a generated one, domains are equally frequent (to within one image), and so are the classes
         within each domain.
 
     Raises:
         ConfigError: If a data set, domain or class is unknown, or a class is named twice.
-        DataError: If there are fewer records than asked for, or fewer than one is asked for.
+        DataError: If the files are not there, or there are fewer records than asked for, or fewer than one is.
     """
     if records is not None and records < 1:
         raise DataError(f"records is {records}; a data set has at least one")
-    family, _, domains = name.partition(":")
+    family, _, rest = name.partition(":")
     if name == "digits":
         return _digits(seed, records, _distinct(DIGITS if classes is None else classes, DIGITS))
-    if family != "world":
-        raise ConfigError(f"data set {name!r} is unknown; choose 'digits' or 'world:' and domains of {_ALL_DOMAINS}")
-    names = tuple(domain.strip() for domain in domains.split(","))
-    chosen = _distinct(OBJECTS if classes is None else classes, world.CLASSES)
-    for domain in names:
-        world.check_known("domain", domain, _ALL_DOMAINS)
-    if len(set(names)) < len(names):
-        raise ConfigError(f"data set {name!r} names a domain twice; name each once")
-    train = _generated(names, chosen, WORLD_TRAIN if records is None else records, seeded(seed, "world", "train"))
-    return DataSet(name, train, _generated(names, chosen, WORLD_TEST, seeded(seed, "world", "test")))
+    if family == "world":
+        return _world(name, rest, seed, records, classes)
+    if family in _OWN and rest:
+        return narrowed(_own(family, rest, name, seed, root), seed=seed, records=records, classes=classes)
+    raise ConfigError(
+        f"data set {name!r} is unknown; choose 'digits' or 'world:' and domains of {_ALL_DOMAINS}, or 'folder:PATH', "
+        "'torchvision:NAME' or 'huggingface:PATH'"
+    )
 
 
 def public_images(
@@ -88,6 +103,27 @@ def public_images(
     if per_class < 1:
         raise DataError(f"per_class is {per_class}; each class needs at least one image")
     return _generated(tuple(domains), _distinct(class_names, world.CLASSES), per_class * len(class_names), rng)
+
+
+def _world(name: str, domains: str, seed: int, records: int | None, classes: Sequence[str] | None) -> DataSet:
+    names = tuple(domain.strip() for domain in domains.split(","))
+    chosen = _distinct(OBJECTS if classes is None else classes, world.CLASSES)
+    for domain in names:
+        world.check_known("domain", domain, _ALL_DOMAINS)
+    if len(set(names)) < len(names):
+        raise ConfigError(f"data set {name!r} names a domain twice; name each once")
+    train = _generated(names, chosen, WORLD_TRAIN if records is None else records, seeded(seed, "world", "train"))
+    return DataSet(name, train, _generated(names, chosen, WORLD_TEST, seeded(seed, "world", "test")))
+
+
+def _own(family: str, rest: str, name: str, seed: int, root: Path) -> DataSet:
+    from securefed.data import folders, huggingface, named
+
+    root = root.expanduser()
+    if family == "torchvision":
+        return named.load(rest, root, name, seed=seed)
+    read = folders.load if family == "folder" else huggingface.load
+    return read(root / Path(rest).expanduser(), name, seed=seed)
 
 
 def _distinct(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
