@@ -1,0 +1,140 @@
+"""The clip norm is the plan's alone, and a ledger holds the noise and the cohort that really were.
+
+Each trap is sprung on purpose once, so that its test is seen to find it: their names say ``is_found``.
+"""
+
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+import torch
+
+from securefed import rounds, runs, training
+from securefed.errors import SecureFedError, VerificationError
+from securefed.privacy.sampling import Batch
+from securefed.reports import render
+from securefed.reports.report import RunRecord, build
+from securefed.reports.verify import verify
+from securefed.rounds import ServerState, run_round
+from tests import toys
+from tests.traps import ALL, clients, sources
+
+
+@contextmanager
+def clip_norms(monkeypatch):
+    """Collect every clip norm that is used."""
+    used = []
+    true = training.clip_factors
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            training,
+            "clip_factors",
+            lambda norms, *, clip_norm: used.append(clip_norm) or true(norms, clip_norm=clip_norm),
+        )
+        yield used
+
+
+def varied(plan, scale):
+    """Return a cohort whose gradients are short or long: some near the classes' texts, some saturated."""
+    return [replace(each, features=each.features * scale) for each in clients(plan, 60)]
+
+
+def run_on(plan, members):
+    """Run all rounds and return what was charged."""
+    charged = []
+
+    class Book:
+        def charge(self, event, **_):
+            charged.append(event)
+
+    state = ServerState.initial(toys.adapter())
+    members = [replace(each, ledger=Book()) for each in members]
+    for number in range(1, plan.rounds + 1):
+        state = run_round(plan, state, members, run="r", number=number, rng=sources(2)).state
+    return charged
+
+
+@ALL
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_the_clip_norm_of_the_plan_is_the_only_one_and_what_is_charged_does_not_follow_the_data(
+    changes, scale, monkeypatch
+):
+    plan = toys.plan(**changes)
+    with clip_norms(monkeypatch) as used:
+        charged = run_on(plan, varied(plan, scale))
+
+    assert set(used) == {plan.clip_norm}
+    assert set(charged) == {plan.batches("r").event_of(step) for step in range(1, plan.rounds * plan.steps + 1)}
+
+
+def test_a_clip_norm_that_follows_the_median_is_found(monkeypatch):
+    def adaptive(adapter, features, labels, *, clip_norm):
+        median = float(adapter.record_gradients(features, labels).norms().median())
+        return training.clipped_sum(adapter, features, labels, clip_norm=median)
+
+    monkeypatch.setattr(rounds, "clipped_sum", adaptive)
+    plan = toys.plan()
+    with clip_norms(monkeypatch) as used:
+        run_on(plan, varied(plan, 1.0))
+
+    assert set(used) != {plan.clip_norm}
+
+
+def materials(plan):
+    shards = {each.name: (each.features, each.labels) for each in toys.clients(plan)}
+    test = toys.unit(30, toys.DIM, seed=7), torch.arange(30) % toys.CLASSES
+    return runs.Materials(shards=shards, test=test, adapter=toys.adapter(), zero_shot_accuracy=0.5)
+
+
+@pytest.fixture
+def execute(monkeypatch, tmp_path):
+    """Run a toy plan into a folder, with its report."""
+
+    def executed(plan, name="run"):
+        monkeypatch.setattr(runs, "prepare", lambda plan, **_: materials(plan))
+        runs.execute(plan, tmp_path / name)
+        render.write(build(RunRecord.read(tmp_path / name)), tmp_path / name)
+        return tmp_path / name
+
+    return executed
+
+
+@ALL
+def test_the_ledger_holds_the_noise_that_was_drawn_and_the_cohort_that_was_summed(changes, execute, monkeypatch):
+    plan = toys.plan(**changes)
+    drawn = []
+    kind = type(plan.event)
+    true = kind.draw
+    monkeypatch.setattr(kind, "draw", lambda self, *, rng: drawn.append(self) or true(self, rng=rng))
+    folder = execute(plan)
+    record = RunRecord.read(folder)
+    events = [entry.event for book in record.ledgers.values() for entry in book.entries]
+
+    assert sorted(map(repr, events)) == sorted(map(repr, drawn))
+    assert {event.share_stddev for event in events} == {plan.share_stddev}
+    assert {event.shares for event in events} == {1 if plan.setting == "per-client" else len(record.ledgers)}
+    verify(folder)
+
+
+@pytest.mark.parametrize("claim", [{"shares": 50}, {"share_stddev": 5e7}, {"sensitivity": 1e7}], ids=str)
+def test_an_event_that_claims_more_noise_than_the_plan_has_is_found(claim, execute, monkeypatch):
+    """The noise is that of the plan; only what is written down is better."""
+    plan = toys.plan()
+    take = Batch.take
+
+    def boasting(self, charge):
+        return take(self, lambda event: charge(replace(event, **claim)))
+
+    monkeypatch.setattr(Batch, "take", boasting)
+    folder = execute(plan)
+
+    with pytest.raises(VerificationError, match="charged for something else than the plan"):
+        verify(folder)
+
+
+def test_a_plan_for_a_larger_cohort_is_another_plan_and_does_not_run_on_this_one():
+    plan, larger = toys.plan(), toys.plan(clients=50)
+    assert larger.share_stddev < 0.5 * plan.share_stddev
+    assert larger.digest != plan.digest
+    with pytest.raises((SecureFedError, KeyError)):
+        run_round(larger, ServerState.initial(toys.adapter()), clients(plan, 60), run="r", number=1, rng=sources(1))
