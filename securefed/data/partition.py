@@ -1,6 +1,7 @@
 """How the records of a data set are parted among clients.
 
-Every partition gives each record to exactly one client and each client at least one record. Clients are numbered from
+Every partition gives each client at least one record, and each record to exactly one client; only few-shot ones
+(:mod:`securefed.data.shots`) leave records out or, if they overlap, give them to several. Clients are numbered from
 zero; the arrays that are returned hold positions of records, in ascending order.
 """
 
@@ -8,18 +9,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TypeAlias
 
 import numpy as np
 
+from securefed.data import shots
 from securefed.data.images import Images
+from securefed.data.shots import Parts
 from securefed.data.world import Labels
 from securefed.errors import ConfigError, DataError
 from securefed.rng import Source
 
-Parts: TypeAlias = tuple[Labels, ...]
+ALLOWED = (
+    "'iid', 'dirichlet:ALPHA', 'pathological:CLASSES', 'domain', 'domain+dirichlet:ALPHA', 'few-shot:SHOTS' or "
+    "'few-shot-overlapping:SHOTS', with ALPHA above 0 such as 0.5 and whole numbers; '+few-shot:SHOTS' behind any of "
+    "the first five keeps at most so many records of each class with each client"
+)
 
-ALLOWED = "'iid', 'dirichlet:ALPHA', 'domain' or 'domain+dirichlet:ALPHA', with ALPHA above 0 such as 0.5"
+_CAP = "+few-shot:"
 
 
 def iid(labels: Labels, clients: int, *, rng: Source) -> Parts:
@@ -97,11 +103,48 @@ def by_domain_dirichlet(domains: Labels, labels: Labels, clients: int, *, alpha:
     return _sorted(parts)
 
 
+def pathological(labels: Labels, clients: int, *, classes: int, rng: Source) -> Parts:
+    """Give each client records of exactly so many classes; clients of one class part it into equal shares.
+
+    Quantity-based label imbalance of Li et al. (2022, arXiv:2102.02079). Classes are dealt out like cards, so each is
+    held equally often (to within one client); with ``clients * classes`` equal to their number, clients hold disjoint
+    blocks.
+
+    Args:
+        labels: Of the records, shape ``(n,)``.
+        clients: At least two.
+        classes: Of each client.
+        rng: Of the dealing and the shuffling.
+
+    Raises:
+        DataError: If there are fewer classes than that, some class would lie with nobody, or a class has fewer records
+            than clients.
+    """
+    _check(len(labels), clients)
+    random = rng.generator()
+    present = random.permutation(np.unique(labels))
+    if not 1 <= classes <= len(present) or classes * clients < len(present):
+        raise DataError(
+            f"{clients} clients with {classes} of {len(present)} classes each cannot hold all of them; "
+            f"use {-(-len(present) // clients)} to {len(present)}"
+        )
+    parts: list[list[Labels]] = [[] for _ in range(clients)]
+    for k, label in enumerate(present):
+        holders = [i // classes for i in range(k, clients * classes, len(present))]
+        own = random.permutation(np.flatnonzero(labels == label))
+        if len(own) < len(holders):
+            raise DataError(f"{len(holders)} clients share a class of {len(own)} records; use fewer clients or classes")
+        for holder, share in zip(holders, np.array_split(own, len(holders)), strict=True):
+            parts[holder].append(share)
+    return _sorted([np.concatenate(part) for part in parts])
+
+
 def partition(spec: str, images: Images, clients: int, *, rng: Source) -> Parts:
     """Part images as a short text says.
 
     Args:
-        spec: ``iid``, ``dirichlet:0.5``, ``domain`` or ``domain+dirichlet:0.5``.
+        spec: ``iid``, ``dirichlet:0.5``, ``pathological:2``, ``domain`` or ``domain+dirichlet:0.5``, each with
+            ``+few-shot:16`` behind it or not; or ``few-shot:16`` or ``few-shot-overlapping:16``.
         images: What is parted.
         clients: At least two.
         rng: Of everything random.
@@ -110,23 +153,54 @@ def partition(spec: str, images: Images, clients: int, *, rng: Source) -> Parts:
         ConfigError: If the text is none of these.
         DataError: If the records cannot be parted so.
     """
+    base, capped, cap = spec.rpartition(_CAP)
+    if capped:
+        parts = partition(base, images, clients, rng=rng)
+        return shots.at_most(parts, images.labels, shots=_whole(cap), rng=rng)
+    _check(len(images), clients)
     kind, colon, number = spec.partition(":")
-    if spec == "iid":
-        return iid(images.labels, clients, rng=rng)
-    if spec == "domain":
-        return by_domain(images.domains, clients, rng=rng)
-    if colon and kind == "dirichlet":
-        return dirichlet(images.labels, clients, alpha=_alpha(spec, number), rng=rng)
-    if colon and kind == "domain+dirichlet":
-        return by_domain_dirichlet(images.domains, images.labels, clients, alpha=_alpha(spec, number), rng=rng)
-    raise ConfigError(f"partition {spec!r} is unknown; choose {ALLOWED}")
+    found = _numbered(kind, number, images, clients, rng) if colon else _plain(kind, images, clients, rng)
+    if found is None:
+        raise ConfigError(f"partition {spec!r} is unknown; choose {ALLOWED}")
+    return found
 
 
-def _alpha(spec: str, number: str) -> float:
+def _plain(kind: str, images: Images, clients: int, rng: Source) -> Parts | None:
+    match kind:
+        case "iid":
+            return iid(images.labels, clients, rng=rng)
+        case "domain":
+            return by_domain(images.domains, clients, rng=rng)
+    return None
+
+
+def _numbered(kind: str, number: str, images: Images, clients: int, rng: Source) -> Parts | None:
+    labels, domains = images.labels, images.domains
+    match kind:
+        case "dirichlet":
+            return dirichlet(labels, clients, alpha=_alpha(number), rng=rng)
+        case "pathological":
+            return pathological(labels, clients, classes=_whole(number), rng=rng)
+        case "domain+dirichlet":
+            return by_domain_dirichlet(domains, labels, clients, alpha=_alpha(number), rng=rng)
+        case "few-shot":
+            return shots.few_shot(labels, clients, shots=_whole(number), rng=rng)
+        case "few-shot-overlapping":
+            return shots.few_shot_overlapping(labels, clients, shots=_whole(number), rng=rng)
+    return None
+
+
+def _whole(number: str) -> int:
+    if not number.isdecimal():
+        raise ConfigError(f"{number!r} after the colon of a partition is no whole number; choose {ALLOWED}")
+    return int(number)
+
+
+def _alpha(number: str) -> float:
     try:
         return float(number)
     except ValueError:
-        raise ConfigError(f"partition {spec!r} has no number after the colon; choose {ALLOWED}") from None
+        raise ConfigError(f"{number!r} after the colon of a partition is no number; choose {ALLOWED}") from None
 
 
 def _check(records: int, clients: int) -> None:
