@@ -41,7 +41,7 @@ class Still:
         return Still(self.inner.moved_to(vector))
 
 
-def released_steps(plan, records, *, count=24):
+def released_steps(plan, records, *, count=16):
     """Return the coordinates of released steps that hold noise only."""
     start = ServerState.initial(Still(toys.adapter()))
     steps = []
@@ -64,6 +64,34 @@ def test_noise_in_a_released_step_is_the_same_with_one_record_more(changes, reco
     plan = toys.plan(**changes, secure="plain", expected_records=60)
 
     assert same_variance(released_steps(plan, records), released_steps(plan, records + 1)) > 0.001
+
+
+def answers_without_gradients(plan, records, *, count=60):
+    """Return what one client sends when its records have no gradient: its noise, and nothing else."""
+    client = clients(plan, plan.clients * records)[0] if records else emptied(clients(plan, plan.clients)[0])
+    adapter = Still(toys.adapter())
+    sent = [contribution(plan, adapter, client, run="r", number=1, rng=seeded(records, i)) for i in range(count)]
+    return np.concatenate([plan.encoding.to_signed(vector) for vector in sent]).astype(float)
+
+
+def emptied(client):
+    return replace(client, features=client.features[:0], labels=client.labels[:0])
+
+
+@pytest.mark.parametrize("changes", [SETTINGS[n] for n in ("distributed", "client-level", "Skellam")], ids=str)
+@pytest.mark.parametrize("records", [0, 1, 4])
+def test_noise_in_a_message_is_the_same_with_one_record_more(changes, records):
+    plan = toys.plan(**changes)
+    one, other = (answers_without_gradients(plan, each) for each in (records, records + 1))
+
+    assert same_variance(one, other) > 0.001
+
+
+def test_noise_that_is_divided_by_the_records_is_found():
+    plan = toys.plan()
+    one, other = (answers_without_gradients(plan, n) / (1 + n) for n in (4, 5))
+
+    assert same_variance(one, other) < 1e-6
 
 
 def test_a_normaliser_that_counts_records_is_found(monkeypatch):

@@ -1,4 +1,4 @@
-"""The clip norm is the plan's alone, and a ledger holds the noise and the cohort that really were.
+"""Coins fall at the stated rate, the clip norm is the plan's, a ledger holds the noise and the cohort that really were.
 
 Each trap is sprung on purpose once, so that its test is seen to find it: their names say ``is_found``.
 """
@@ -6,18 +6,61 @@ Each trap is sprung on purpose once, so that its test is seen to find it: their 
 from contextlib import contextmanager
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from securefed import rounds, runs, training
-from securefed.errors import SecureFedError, VerificationError
-from securefed.privacy.sampling import Batch
+from securefed.errors import BudgetExceeded, SecureFedError, VerificationError
+from securefed.privacy.ledger import Ledger
+from securefed.privacy.sampling import Batch, PoissonBatches
 from securefed.reports import render
 from securefed.reports.report import RunRecord, build
 from securefed.reports.verify import verify
+from securefed.rng import Source
 from securefed.rounds import ServerState, run_round
 from tests import toys
 from tests.traps import ALL, clients, sources
+
+
+class Words(Source):
+    """Uniform words just below and just at what a rate allows, in turn."""
+
+    is_secret = False
+
+    def __init__(self, rate):
+        self.first_out = 2 * int(rate * 2.0**63)
+
+    def bytes(self, count):
+        words = np.resize(np.array([self.first_out - 1, self.first_out], dtype="<u8"), count // 8)
+        return words.tobytes()
+
+
+@pytest.mark.parametrize("records", [1, 2, 92, 93, 105, 1999])
+@pytest.mark.parametrize("rate", [1 / 93, 1 / 3, 0.999])
+def test_the_samplers_coins_fall_at_the_stated_rate_whatever_the_records(records, rate):
+    batch = PoissonBatches(toys.plan().event, rate).draw(records, number=1, rng=Words(rate))
+
+    assert batch.event.sampling.rate == rate
+    assert batch.take(lambda _: None).tolist() == list(range(0, records, 2))
+
+
+def test_no_records_give_a_whole_message_under_every_setting():
+    for changes in SETTINGS.values():
+        plan = toys.plan(**changes)
+        features, labels = toys.unit(4, toys.DIM, seed=1)[:0], torch.arange(0)
+        with replay.without_noise():
+            assert np.array_equal(replay.answer(plan, toys.adapter(), (features, labels)), np.zeros(plan.dim))
+
+
+def test_a_second_run_is_refused_by_the_charge_itself_when_the_first_has_spent_the_budget(tmp_path):
+    plan = toys.plan()
+    ledger = Ledger.open(tmp_path / "l", dataset="d", budget_epsilon=plan.epsilon, budget_delta=plan.delta)
+    for number in range(1, plan.rounds + 1):
+        ledger.charge(plan.event, run="first", round=number, purpose="train", plan_digest=plan.digest)
+    with pytest.raises(BudgetExceeded):
+        ledger.charge(plan.event, run="second", round=1, purpose="tune", plan_digest=plan.digest)
+    ledger.close()
 
 
 @contextmanager
