@@ -19,8 +19,8 @@ from securefed.reports.report import RunRecord, build
 from securefed.reports.verify import verify
 from securefed.rng import Source
 from securefed.rounds import ServerState, run_round
-from tests import toys
-from tests.traps import ALL, clients, sources
+from tests import replay, toys
+from tests.traps import ALL, SETTINGS, clients, sources
 
 
 class Words(Source):
