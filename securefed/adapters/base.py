@@ -71,6 +71,30 @@ class OuterProducts(RecordGradients):
         return torch.einsum("nr,nc->nrc", self.left, self.right).reshape(len(self.left), -1)
 
 
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class SideBySide(RecordGradients):
+    """Gradients of several tensors that one vector holds one after the other.
+
+    Attributes:
+        parts: The gradients with respect to each tensor, of the same records.
+    """
+
+    parts: tuple[RecordGradients, ...]
+
+    def norms(self) -> Tensor:
+        """Return the norm of each record's whole gradient: the root of the parts' summed squares."""
+        return torch.linalg.vector_norm(torch.stack([part.norms() for part in self.parts]), dim=0)
+
+    def weighted_sum(self, weights: Tensor) -> Tensor:
+        """Return the parts' sums, one after the other."""
+        return torch.cat([part.weighted_sum(weights) for part in self.parts])
+
+    def dense(self) -> Tensor:
+        """Return the parts' gradients, one after the other."""
+        return torch.cat([part.dense() for part in self.parts], dim=1)
+
+
 class Adapter(ABC):
     """A small trainable part on frozen features.
 
@@ -108,9 +132,30 @@ class Adapter(ABC):
     def tensors(self) -> dict[str, npt.NDArray[np.float64]]:
         """Return everything that is needed to use the adapter, by name, for a safetensors file."""
 
+    def settled(self) -> Self:
+        """Return what the server makes of the adapter once a round has moved it, from public values only.
+
+        By default the adapter itself. It is post-processing: it sees no record and costs no privacy.
+        """
+        return self
+
+    def released(self) -> Self:
+        """Return what the server makes of the adapter after the last round, from public values only.
+
+        By default the adapter itself; as :meth:`settled`, it costs no privacy.
+        """
+        return self
+
     def accuracy(self, features: Tensor, labels: Tensor) -> float:
         """Return the share of records whose largest logit is their label."""
         return top1(self.logits(features), labels)
+
+
+def softmax_error(scores: Tensor, labels: Tensor) -> Tensor:
+    """Return ``softmax(scores) - onehot(labels)``: the gradient of each record's cross-entropy, shape of ``scores``."""
+    error = torch.softmax(scores, dim=1)
+    error[torch.arange(len(labels)), labels] -= 1
+    return error
 
 
 def top1(scores: Tensor, labels: Tensor) -> float:
