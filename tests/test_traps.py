@@ -12,6 +12,7 @@ import torch
 
 from securefed import rounds, runs, training
 from securefed.errors import BudgetExceeded, SecureFedError, VerificationError
+from securefed.privacy import accounting
 from securefed.privacy.ledger import Ledger
 from securefed.privacy.sampling import Batch, PoissonBatches
 from securefed.reports import render
@@ -181,3 +182,31 @@ def test_a_plan_for_a_larger_cohort_is_another_plan_and_does_not_run_on_this_one
     assert larger.digest != plan.digest
     with pytest.raises((SecureFedError, KeyError)):
         run_round(larger, ServerState.initial(toys.adapter()), clients(plan, 60), run="r", number=1, rng=sources(1))
+
+
+# 18: epsilon added over clients, or that of a client that was spared
+
+
+def test_the_stated_epsilon_is_that_of_the_client_that_spent_most(monkeypatch, tmp_path):
+    plan = toys.plan()
+    heavy = Ledger.open(
+        tmp_path / "books" / "client-2.sqlite",
+        dataset=f"{plan.data}/client-2",
+        budget_epsilon=10.0,
+        budget_delta=plan.delta,
+        filter=plan.ledger_filter,
+    )
+    heavy.charge(plan.event, run="earlier", round=1, purpose="train", plan_digest=plan.digest)
+    heavy.close()
+    monkeypatch.setattr(runs, "prepare", lambda plan, **_: materials(plan))
+    runs.execute(plan, tmp_path / "run", ledgers=tmp_path / "books", budget=10.0)
+    record = RunRecord.read(tmp_path / "run")
+    spent = {
+        name: accounting.epsilon([entry.event for entry in book.entries], delta=plan.delta, view="coalition")
+        for name, book in record.ledgers.items()
+    }
+    report = build(record)
+
+    assert max(spent, key=spent.get) == "client-2"
+    assert report["epsilon"] == pytest.approx(spent["client-2"], rel=1e-9)
+    assert spent["client-2"] > 1.05 * spent["client-0"]
