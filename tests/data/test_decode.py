@@ -115,6 +115,12 @@ def test_what_is_no_image_is_named(data):
         decode(data, "page")
 
 
+@pytest.mark.parametrize("kind", ["TGA", "PCX", "ICO"])
+def test_formats_that_few_people_have_are_not_parsed_at_all(kind):
+    with pytest.raises(DataError, match="cannot be decoded"):
+        decode(saved(Image.fromarray(gradient(16, 16)), kind), "a")
+
+
 def claims(width, height):
     """Return a PNG of a few bytes whose header claims a size."""
 

@@ -203,12 +203,15 @@ def test_few_shot_records_lie_with_one_client_unless_overlapping_was_asked_for()
     assert shots.copies(overlapping) > 1
 
 
-def test_overlapping_draws_are_uniform_over_the_records_of_a_class():
-    """Each of 10 records is drawn by each of 4 clients with probability 3 / 10."""
-    drawn = np.zeros(10)
+def test_overlapping_draws_are_uniform_and_independent_of_one_another():
+    """Each of 10 records is drawn by each of 4 clients with probability 3 / 10; two clients share 0.9 on average."""
+    drawn, shared = np.zeros(10), 0
     for seed in range(2000):
         parts = shots.few_shot_overlapping(np.zeros(10, np.int64), 4, shots=3, rng=seeded(seed))
         drawn += np.bincount(np.concatenate(parts), minlength=10)
+        shared += len(set(parts[0]) & set(parts[1]))
+    hypergeometric = 3 * 0.3 * 0.7 * 7 / 9
+    assert abs(shared / 2000 - 0.9) < 5 * np.sqrt(hypergeometric / 2000)
     share = drawn / (4 * 2000)
     assert (np.abs(share - 0.3) < 5 * np.sqrt(0.3 * 0.7 / 8000)).all()
 
