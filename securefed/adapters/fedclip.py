@@ -11,9 +11,11 @@ With the image tower's feature ``f`` before it is scaled to unit length (n, dim)
 server takes their uniform mean.
 
 Features are kept at unit length, and how long they were matters: the length cancels when ``v`` is scaled, but not
-inside ``tanh``. So ``f`` is the unit feature times ``length``, a public constant: the mean length that the tower gives
-to public images (:func:`mean_length`). What that takes away is how lengths differ from image to image, and with it the
-only part of a record that the bound below would not hold for.
+inside ``tanh``. So ``f`` is the unit feature times ``length``, a public constant. Faithful is the mean length that the
+tower gives to public images (:func:`mean_length`), about 10 for the published ViT-B/32. Towers that were trained with
+other initial values can give lengths in the hundreds, which saturate ``tanh`` and leave ``W1`` without a gradient; for
+those, 10 is faithful to how the published module works. What a constant takes away is how lengths differ from image to
+image, and with it the only part of a record that the bound below would not hold for.
 
 The gradient of one record's cross-entropy is two outer products; with ``e = softmax(logits) - y`` and ``w = v / |v|``::
 
@@ -47,6 +49,10 @@ if TYPE_CHECKING:
     from securefed.adapters.transform import Pixels
 
 
+LENGTH = 10.0
+"""About what the published image tower gives to features."""
+
+
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class FedCLIP(CosineModel, Adapter):
@@ -69,14 +75,14 @@ class FedCLIP(CosineModel, Adapter):
     provenance: str
 
     @classmethod
-    def drawn(cls, *, text: Tensor, scale: float, length: float, rng: Source) -> FedCLIP:
+    def drawn(cls, *, text: Tensor, scale: float, rng: Source, length: float = LENGTH) -> FedCLIP:
         """Build the published adapter: both layers as PyTorch initialises them.
 
         Args:
             text: Unit class texts, shape ``(classes, dim)``.
             scale: CLIP's logit scale.
-            length: Of features before they are scaled to unit length; see :func:`mean_length`.
             rng: Of the layers; a public seed.
+            length: Of features before they are scaled to unit length; see :func:`mean_length`.
 
         Raises:
             ConfigError: If ``length`` is not positive and finite.
@@ -86,7 +92,7 @@ class FedCLIP(CosineModel, Adapter):
         return cls._public(*layers, text=text, scale=scale, length=length)
 
     @classmethod
-    def identity(cls, *, text: Tensor, scale: float, length: float) -> FedCLIP:
+    def identity(cls, *, text: Tensor, scale: float, length: float = LENGTH) -> FedCLIP:
         """Build the variant of later comparisons: both layers start as the identity without bias.
 
         Args:

@@ -113,7 +113,7 @@ class Lora:
         return self.pairs[-1].end
 
     def drawn(self, *, rng: Source) -> Tensor:
-        """Return initial parameters: ``A`` Gaussian with variance ``1 / rank``, ``B`` zero, so the weights are as before."""
+        """Return initial parameters: ``A`` Gaussian of variance ``1 / rank``, ``B`` zero, so nothing is changed yet."""
         parameters = torch.zeros(self.size, dtype=torch.float64)
         for pair in self.pairs:
             count = pair.middle - pair.start

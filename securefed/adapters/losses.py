@@ -22,8 +22,8 @@ def batch_loss(loss: Loss, images: Tensor, texts: Tensor, labels: Tensor, *, sca
     """Return the mean loss of a batch.
 
     Args:
-        loss: ``cross-entropy`` over all classes, or ``info-nce``: each image against the texts of the batch's labels, and
-            each text against its images, where the ``i``-th belongs to the ``i``-th alone. Images of one class are
+        loss: ``cross-entropy`` over all classes, or ``info-nce``: each image against the texts of the batch's labels
+            and each text against its images, where the ``i``-th belongs to the ``i``-th alone. Images of one class are
             negatives for one another there, as published.
         images: Unit image vectors, shape ``(n, dim)``.
         texts: Unit class vectors, shape ``(classes, dim)``.

@@ -1,6 +1,7 @@
 """Prompt tuning: learned context words in front of the class name.
 
-CoOp (Zhou et al. 2021, arXiv:2109.01134), federated as PromptFL (Guo et al. 2022, arXiv:2208.11625). The words of a prompt before the class name are embedded vectors ``c_1 .. c_M`` that no vocabulary needs to hold::
+CoOp (Zhou et al. 2021, arXiv:2109.01134), federated as PromptFL (Guo et al. 2022, arXiv:2208.11625). The
+words of a prompt before the class name are embedded vectors ``c_1 .. c_M`` that no vocabulary needs to hold::
 
     prompt of class k = [start] c_1 .. c_M [name of k] . [end]
 
