@@ -122,10 +122,10 @@ def plot(figures: dict[str, Any], path: Path) -> None:
             capsize=3,
             label=setting,
         )
-    for name, style in (("none", "-"), ("zero-shot", ":")):
-        axes.axhline(known[name]["mean"], color="#555555", linestyle=style, linewidth=1)
-        label = "ε = ∞ (not private)" if name == "none" else "zero-shot"
-        axes.annotate(label, (0.5, known[name]["mean"]), xytext=(0, 3), textcoords="offset points", color="#555555")
+    for name, style, label in (("none", "-", "ε = ∞ (not private)"), ("zero-shot", ":", "zero-shot")):
+        level = known[name]["mean"]
+        axes.axhline(level, color="#555555", linestyle=style, linewidth=1)
+        axes.annotate(label, (4.0, level), xytext=(0, 3), textcoords="offset points", color="#555555", ha="center")
     axes.set_xscale("log", base=2)
     axes.set_xticks([float(e) for e in known[SETTINGS[0]]], labels=list(known[SETTINGS[0]]))
     axes.set(
