@@ -7,6 +7,7 @@ the shares of others until they are revealed; nothing of an earlier state can be
 from __future__ import annotations
 
 import hashlib
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from securefed.aggregation.derivations import (
 from securefed.aggregation.graph import Graph
 from securefed.aggregation.identity import SIGNATURE
 from securefed.aggregation.keys import agree, load, public_key, seal, unseal
-from securefed.aggregation.masks import Masks, pieces
+from securefed.aggregation.masks import CHUNK, Masks, pieces
 from securefed.aggregation.member import Member, check_opening
 from securefed.aggregation.members import Members
 from securefed.aggregation.messages import SEALED, Advert, Sealed, advert_leaf, split_records
@@ -181,10 +182,12 @@ class KnowsKeys(State):
         sealed = [Sealed.of(record) for record in split_records(records, SEALED, len(owners))]
         shares = {owner: self._open(owner, record) for owner, record in zip(owners, sealed, strict=True)}
         session = self.member.session
-        size = packed_size(session.length, session.parameters.bits)
         if self.member.journal is not None:
-            self.member.journal.contribute(self.member.session.parameters.context)
-        answer, sent = self.member.sign(Kind.MASKED, [array_head(1), string_head(size), *self._masked(owners)])
+            self.member.journal.contribute(session.parameters.context)
+        size = packed_size(session.length, session.parameters.bits)
+        head = array_head(1) + string_head(size)
+        payload = itertools.chain([head], self._masked(owners))
+        answer, sent = self.member.stream(Kind.MASKED, payload, length=len(head) + size)
         return answer, KnowsShares(self.member, self.graph, sharing, shares, sent)
 
     def _open(self, owner: int, record: Sealed) -> HeldShares:
@@ -198,7 +201,10 @@ class KnowsKeys(State):
         return held
 
     def _masked(self, owners: tuple[int, ...]) -> Iterator[Buffer]:
-        """Return the vector and its count coordinates under the self mask and every pairwise mask, packed."""
+        """Yield the vector and its count coordinates under the self mask and every pairwise mask, packed.
+
+        Every piece takes the memory of the one before.
+        """
         session, place = self.member.session, self.member.place
         bits, dim = session.parameters.bits, session.parameters.dim
         masks = Masks(
@@ -208,11 +214,11 @@ class KnowsKeys(State):
             ],
             subtracted=[self.masks[peer] for peer in owners if peer < place],
         )
+        scratch = np.empty(CHUNK // word(bits).itemsize, dtype=word(bits))
         for piece in pieces(session.length, word(bits).itemsize):
-            own = self.vector[piece.start : min(piece.stop, dim)]
-            part = own.astype(word(bits))
-            if piece.stop > dim:
-                part = np.append(part, np.ones(piece.stop - piece.start - len(own), dtype=word(bits)))
+            part, own = scratch[: piece.stop - piece.start], self.vector[piece.start : min(piece.stop, dim)]
+            np.copyto(part[: len(own)], own, casting="unsafe")
+            part[len(own) :] = 1
             masks.apply(part)
             yield pack(part, bits)
 

@@ -33,12 +33,12 @@ class Member:
 
     def write(self, kind: Kind, payload: bytes) -> bytes:
         """Return the signed frame of an answer."""
-        return self.sign(kind, [payload])[0]
+        return self.stream(kind, [payload], length=len(payload))[0]
 
-    def sign(self, kind: Kind, payload: Iterable[Buffer]) -> tuple[bytes, bytes]:
+    def stream(self, kind: Kind, payload: Iterable[Buffer], *, length: int) -> tuple[bytes, bytes]:
         """Return the signed frame of an answer, and the payload's SHA-256 with the signature."""
         server = self.session.server
-        return self.session.write(kind, payload, by=self.identity, sender=self.place, receiver=server)
+        return self.session.stream(kind, payload, length=length, by=self.identity, sender=self.place, receiver=server)
 
     def members(self, bitmap: bytes, *, among: Members) -> Members:
         """Return a set of clients that the server claims, if it can be one that this client takes part in."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -107,22 +107,32 @@ class Session:
         return label(f"message {kind.name}", self.context, sender, receiver) + checksum
 
     def write(
-        self, kind: Kind, payload: Iterable[Buffer], *, by: Identity, sender: int, receiver: int
+        self, kind: Kind, payload: Sequence[Buffer], *, by: Identity, sender: int, receiver: int
     ) -> tuple[bytes, bytes]:
-        """Return a signed frame, and the payload's SHA-256 with the signature.
+        """Return a signed frame, and the payload's SHA-256 with the signature."""
+        length = sum(len(part) for part in payload)
+        return self.stream(kind, payload, length=length, by=by, sender=sender, receiver=receiver)
 
-        The payload comes in parts that follow each other; it is hashed once and copied once.
+    def stream(
+        self, kind: Kind, payload: Iterable[Buffer], *, length: int, by: Identity, sender: int, receiver: int
+    ) -> tuple[bytes, bytes]:
+        """Return what :meth:`write` returns, for a payload that is made while it is written.
+
+        Each part is hashed and copied into the frame before the next is asked for, while it is still in the cache; all
+        parts together have ``length`` bytes.
         """
-        checksum, parts, length = hashlib.sha256(), [], 0
-        for part in payload:
-            checksum.update(part)
-            parts.append(part)
-            length += len(part)
-        signature = by.sign(self.statement(kind, sender, receiver, checksum.digest()))
-        places = encode([sender, receiver], [self.context])[1:]
-        head = array_head(5) + places + string_head(length)
-        body = [head, *parts, string_head(len(signature)), signature]
-        return frame(kind, body, size=self.frame_size(kind)), checksum.digest() + signature
+        checksum, signature = hashlib.sha256(), b""
+
+        def body() -> Iterator[Buffer]:
+            nonlocal signature
+            yield array_head(5) + encode([sender, receiver], [self.context])[1:] + string_head(length)
+            for part in payload:
+                checksum.update(part)
+                yield part
+            signature = by.sign(self.statement(kind, sender, receiver, checksum.digest()))
+            yield string_head(len(signature)) + signature
+
+        return frame(kind, body(), size=self.frame_size(kind)), checksum.digest() + signature
 
     def read(self, kind: Kind, data: bytes, *, sender: int, receiver: int) -> tuple[bytes, bytes]:
         """Return payload and signature of a frame, after everything about it is checked.

@@ -15,8 +15,9 @@ indefinite lengths, no depth beyond one array. It accepts exactly one encoding o
 
 from __future__ import annotations
 
+import io
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import TypeAlias, final
 
@@ -95,13 +96,22 @@ def string_head(length: int) -> bytes:
     return bytes([_BYTES << 5 | 23 + width.bit_length()]) + length.to_bytes(width, "big")
 
 
-def frame(kind: Kind, body: Sequence[Buffer], *, size: int) -> bytes:
-    """Return a frame of exactly ``size`` bytes; the body comes in parts, so that a long one is copied once."""
-    length = sum(len(part) for part in body)
+def frame(kind: Kind, body: Iterable[Buffer], *, size: int) -> bytes:
+    """Return a frame of exactly ``size`` bytes.
+
+    The body comes in parts, each of which is copied to its place before the next is asked for: a part may lie in memory
+    that the next part uses again, and a long body is never held twice.
+    """
+    content = io.BytesIO(bytes(size))
+    content.seek(HEADER)
+    for part in body:
+        content.write(part)
+    length = content.tell() - HEADER
     if HEADER + length > size:
         raise Malformed(f"a {kind.name} of {length} bytes does not fit a frame of {size}")
-    header = MAGIC + struct.pack(">BBI", VERSION, kind, length)
-    return b"".join([header, *body, bytes(size - HEADER - length)])
+    content.seek(0)
+    content.write(MAGIC + struct.pack(">BBI", VERSION, kind, length))
+    return content.getvalue()
 
 
 def unframe(kind: Kind, data: bytes, *, size: int) -> bytes:

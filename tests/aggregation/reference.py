@@ -24,7 +24,7 @@ def hkdf(secret: bytes, info: bytes) -> bytes:
 
 
 def mask(key: bytes, length: int, width: int = 4) -> list[int]:
-    blocks = b"".join(counter.to_bytes(16, "big") for counter in range(-(-length * width // 16)))
+    blocks = b"".join((2 + at).to_bytes(16, "big") for at in range(-(-length * width // 16)))
     stream = Cipher(AES(key), ECB()).encryptor().update(blocks)  # noqa: S305 - counter mode, block by block
     return [int.from_bytes(stream[at : at + width], "little") for at in range(0, length * width, width)]
 

@@ -135,7 +135,12 @@ def clear_counts(patch: Patch) -> None:
 
 def unpadded_frames(patch: Patch) -> None:
     """Frames are as long as what they say."""
-    patch.setattr(session_module, "frame", lambda kind, body, *, size: wire.frame(kind, body, size=HEADER + len(body)))
+
+    def tight(kind, body, *, size):
+        whole = b"".join(map(bytes, body))
+        return wire.frame(kind, [whole], size=HEADER + len(whole))
+
+    patch.setattr(session_module, "frame", tight)
     patch.setattr(session_module, "unframe", lambda kind, data, *, size: wire.unframe(kind, data, size=len(data)))
 
 
