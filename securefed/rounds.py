@@ -249,8 +249,14 @@ def run_round(
 
     Raises:
         BudgetExceeded: If a ledger refuses.
+        ConfigError: If the clients are not the plan's cohort; nothing was charged.
         ThresholdError: If too few clients answer; the round is lost and its budget spent.
     """
+    if (names := tuple(client.name for client in clients)) != plan.cohort:
+        raise ConfigError(
+            f"{len(names)} clients came, {', '.join(names[:3])} ..; the plan is for {plan.clients}: "
+            f"{', '.join(plan.cohort[:3])} .. in this order. Noise is sized for its own cohort: make another plan"
+        )
     sums = sum_of(plan, state.adapter, run=run, number=number, members=members, previous=previous)
     roles = {}
     for client in clients:

@@ -14,7 +14,10 @@ from securefed.errors import ConfigError
 from securefed.privacy.clipping import clip_factors
 
 CHUNK = 4096
-"""Records whose factors are in memory at one time."""
+"""Largest number of records whose gradients are in memory at one time."""
+
+COORDINATES = 2**25
+"""Coordinates that they may take if they are written out: 256 MB."""
 
 
 def clipped_sum(adapter: Adapter, features: Tensor, labels: Tensor, *, clip_norm: float) -> Vector:
@@ -81,8 +84,9 @@ def clipped_update(
 
 def gradients_of(adapter: Adapter, features: Tensor, labels: Tensor) -> Iterator[RecordGradients]:
     """Yield the gradients of the records, as many at a time as memory should hold."""
-    for start in range(0, len(features), CHUNK):
-        yield adapter.record_gradients(features[start : start + CHUNK], labels[start : start + CHUNK])
+    chunk = max(min(CHUNK, COORDINATES // len(adapter.vector())), 1)
+    for start in range(0, len(features), chunk):
+        yield adapter.record_gradients(features[start : start + chunk], labels[start : start + chunk])
 
 
 def check(adapter: Adapter, features: Tensor, labels: Tensor) -> None:

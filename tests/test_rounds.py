@@ -235,3 +235,13 @@ def test_messages_have_the_same_sizes_whatever_the_clients_hold(ledgers):
         sizes.append(seen)
 
     assert sizes[0] == sizes[1]
+
+
+def test_another_cohort_than_the_plans_is_refused_before_anything_is_charged(ledgers):
+    plan = toys.plan()
+    books = ledgers(plan)
+    clients = toys.clients(plan, books)
+    for others in (clients[:-1], clients[::-1]):
+        with pytest.raises(ConfigError, match="make another plan"):
+            run_round(plan, ServerState.initial(toys.adapter()), others, run="r", number=1, rng=repeatable)
+    assert not any(book.read().entries for book in books.values())
