@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 
 def interleaved(work: Mapping[str, Callable[[], object]], *, repetitions: int) -> dict[str, list[float]]:
-    """Return process seconds of each repetition, by name; one untimed repetition goes before."""
+    """Return process seconds of each repetition, by name.
+
+    One untimed repetition goes before. Every second repetition goes backwards, so that nothing always finds the cache
+    and the heap as the same predecessor leaves them; garbage is not collected meanwhile, as in ``timeit``.
+    """
     for do in work.values():
         do()
-    seconds: dict[str, list[float]] = {name: [] for name in work}
-    for _ in range(repetitions):
-        for name, do in work.items():
-            start = time.process_time()
-            do()
-            seconds[name].append(time.process_time() - start)
+    names = list(work)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    with _uncollected():
+        for repetition in range(repetitions):
+            for name in names if repetition % 2 == 0 else reversed(names):
+                start = time.process_time()
+                work[name]()
+                seconds[name].append(time.process_time() - start)
     return seconds
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def ratio(over: list[float], under: list[float]) -> dict[str, float]:
