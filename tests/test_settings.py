@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from securefed import training
+from securefed.adapters.base import OuterProducts
 from securefed.errors import BudgetExceeded, ConfigError
 from securefed.privacy import accounting
 from securefed.privacy.ledger import Ledger
@@ -191,6 +193,17 @@ def test_a_client_level_update_that_is_not_finite_or_has_no_records_is_zero():
     for found in (spoilt, features[:0]):
         update = clipped_update(toys.adapter(), found, labels[: len(found)], clip_norm=0.5, steps=2, learning_rate=1.0)
         assert np.isfinite(update).all()
+    assert not update.any()
+
+
+def test_a_client_level_update_too_large_for_a_norm_is_zero_and_no_crash(monkeypatch):
+    """Every gradient is finite and so is their sum; the square of its norm is not."""
+    size = torch.tensor(1e90, dtype=torch.float64)
+    huge = OuterProducts(size.repeat(1, toys.CLASSES * toys.KEYS), size.repeat(1, toys.DIM))
+    monkeypatch.setattr(training, "gradients_of", lambda *_: iter([huge]))
+    features, labels = toys.unit(1, toys.DIM, seed=5), torch.tensor([0])
+    update = clipped_update(toys.adapter(), features, labels, clip_norm=0.5, steps=1, learning_rate=1.0)
+
     assert not update.any()
 
 
