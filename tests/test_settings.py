@@ -186,24 +186,33 @@ def test_a_client_with_a_thousand_times_the_records_moves_a_client_level_sum_no_
     assert np.linalg.norm(many) <= plan.clip_norm * (1 + 1e-12)
 
 
-def test_a_client_level_update_that_is_not_finite_or_has_no_records_is_zero():
+def test_a_record_that_is_not_finite_is_left_out_of_a_client_level_update():
     features, labels = toys.unit(4, toys.DIM, seed=5), torch.tensor([0, 1, 2, 0])
     spoilt = features.clone()
-    spoilt[2] = torch.nan
-    for found in (spoilt, features[:0]):
-        update = clipped_update(toys.adapter(), found, labels[: len(found)], clip_norm=0.5, steps=2, learning_rate=1.0)
-        assert np.isfinite(update).all()
-    assert not update.any()
+    spoilt[3] = torch.nan
+    with_it, without = (
+        clipped_update(toys.adapter(), found, labels[: len(found)], clip_norm=1e9, steps=1, learning_rate=1.0)
+        for found in (spoilt, features[:3])
+    )
+
+    np.testing.assert_allclose(4 * with_it, 3 * without, rtol=1e-12)
 
 
-def test_a_client_level_update_too_large_for_a_norm_is_zero_and_no_crash(monkeypatch):
-    """Every gradient is finite and so is their sum; the square of its norm is not."""
-    size = torch.tensor(1e90, dtype=torch.float64)
-    huge = OuterProducts(size.repeat(1, toys.CLASSES * toys.KEYS), size.repeat(1, toys.DIM))
-    monkeypatch.setattr(training, "gradients_of", lambda *_: iter([huge]))
+def test_a_client_level_update_without_records_is_zero():
+    features, labels = toys.unit(0, toys.DIM, seed=5), torch.zeros(0, dtype=torch.int64)
+
+    assert not clipped_update(toys.adapter(), features, labels, clip_norm=0.5, steps=2, learning_rate=1.0).any()
+
+
+def test_a_client_level_update_that_overflows_is_zero_and_no_crash(monkeypatch):
+    """Every record's gradient is finite; their sum is not."""
+    left, right = torch.zeros(2, toys.CLASSES * toys.KEYS).double(), torch.zeros(2, toys.DIM).double()
+    left[:, 0], right[:, 0] = 1.5e154, 1e154
+    monkeypatch.setattr(training, "gradients_of", lambda *_: iter([OuterProducts(left, right)]))
     features, labels = toys.unit(1, toys.DIM, seed=5), torch.tensor([0])
     update = clipped_update(toys.adapter(), features, labels, clip_norm=0.5, steps=1, learning_rate=1.0)
 
+    assert np.isfinite(update).all()
     assert not update.any()
 
 
