@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from securefed.generic import ModuleAdapter
+from securefed.generic.module import ModuleAdapter
 from securefed.privacy.shares import SkellamShares, SumOfShares
 from securefed.rng import seeded
 from securefed.rounds import Client, contribution

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
-from securefed import generic
 from securefed.errors import ConfigError
-from securefed.generic import DenseGradients, ModuleAdapter
-from securefed.training import clipped_sum
+from securefed.generic import gradients, trials
+from securefed.generic.gradients import DenseGradients
+from securefed.generic.module import ModuleAdapter
+from securefed.training import clipped_sum, clipped_update
 from tests import toys
 
 TEXT = toys.unit(toys.CLASSES, toys.DIM, seed=2)
@@ -227,8 +228,15 @@ class Gated(Around):
     """Records that meet once training has moved a bias far enough."""
 
     def forward(self, features):
-        opened = (self.layer.bias.detach().sum() > 10).double()
+        opened = (self.layer.bias.detach().abs().max() > 2).double()
         return self.layer(features + opened * features.mean(0))
+
+
+class Ahead(Around):
+    """Every record sees those after it, none before: the last one touches all others, the first one nobody."""
+
+    def forward(self, features):
+        return self.layer(features.flip(0).cumsum(0).flip(0))
 
 
 class Average(Around):
@@ -302,6 +310,13 @@ class Sequence(Around):
         return super().forward(features)[:, None]
 
 
+class Stops(Around):
+    """Stops in a way of its own."""
+
+    def forward(self, features):
+        raise AssertionError
+
+
 def frozen():
     return nn.Linear(toys.DIM, toys.CLASSES).requires_grad_(False)
 
@@ -317,15 +332,19 @@ REFUSED = [
         COUPLED,
     ),
     (Attention(), COUPLED),
+    (Ahead(), COUPLED),
     (Negatives(), COUPLED),
     (Average(), "depends on how many records"),
     (nn.Sequential(nn.Linear(toys.DIM, 8), nn.Dropout(0.1), nn.Linear(8, toys.CLASSES)), "dropout"),
+    (nn.Sequential(nn.Linear(toys.DIM, toys.CLASSES), nn.Dropout(1e-12)), "dropout"),  # draws, but is hardly ever seen
     (Remembers(), "remembers earlier batches"),
     (Statistics(), "running statistics"),
     (Tied(), "tied parameters"),
     (Unused(), "unused"),
     (BehindTheBack(), "where Opacus does not look"),
     (Sequence(), "made scores of shape"),
+    (nn.Linear(toys.DIM + 1, toys.CLASSES), "stopped on 5 random features"),
+    (Stops(), "stopped on 5 random features"),
     (frozen(), "nothing could be trained"),
 ]
 
@@ -338,9 +357,65 @@ def test_a_module_that_would_break_clipping_is_refused_by_name(module, words):
 
 def test_a_gate_that_opens_in_training_is_found_before_it_is_used():
     """At a closed gate the scores of records do not meet; the trial is repeated wherever the adapter is moved."""
-    moved = adapter(Gated()).moved_to(np.zeros(toys.CLASSES * (toys.DIM + 1)))
-    with pytest.raises(ConfigError, match=COUPLED):
-        moved.moved_to(moved.vector() + 100)
+    moved = adapter(Gated()).moved_to(np.zeros(toys.CLASSES * (toys.DIM + 1))).settled()
+    opened = moved.moved_to(moved.vector() + 100)
+
+    for use in (opened.settled, lambda: opened.logits(records()[0])):
+        with pytest.raises(ConfigError, match=COUPLED):
+            use()
+    assert not clipped_sum(opened, *records(), clip_norm=1.0).any()
+
+
+class Deaf(Around):
+    """Stops as soon as its bias has moved far."""
+
+    def forward(self, features):
+        assert self.layer.bias.abs().max() < 2
+        return super().forward(features)
+
+
+@pytest.mark.parametrize("kind", [Gated, Deaf])
+def test_what_a_clients_own_records_do_to_a_module_between_local_steps_is_not_told(kind):
+    """Whether a client's message is there must not depend on its labels."""
+    start = adapter(kind())
+    start = start.moved_to(np.zeros_like(start.vector()))
+    features, labels = records(30)
+    updates = [
+        clipped_update(start, features, found, clip_norm=100.0, steps=3, learning_rate=30.0)
+        for found in (labels, torch.zeros_like(labels))
+    ]
+    first = clipped_update(start, features, torch.zeros_like(labels), clip_norm=100.0, steps=1, learning_rate=30.0)
+
+    assert np.isfinite(updates).all()
+    assert np.array_equal(updates[1], first)  # the other steps met a module that is not trusted, and added nothing
+
+
+class Fussy(nn.Module):
+    """Stops on one kind of finite record, after a layer that Opacus has already noted down."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(toys.DIM, 5), nn.Linear(5, toys.CLASSES)
+
+    def forward(self, features):
+        hidden = self.one(features)
+        if (features[:, 0] > 1e4).any():
+            raise KeyError("too large")
+        return self.two(hidden)
+
+
+@pytest.mark.parametrize("places", [[4], [0, 1, 8], list(range(9))], ids=str)
+def test_a_record_on_which_the_module_stops_weighs_nothing_and_the_others_are_as_without_it(places):
+    found, (features, labels) = adapter(Fussy()), records()
+    spoilt = features.clone()
+    spoilt[places, 0] = 1e5
+    kept = torch.tensor([place not in places for place in range(9)])
+    rows = found.record_gradients(spoilt, labels).dense()
+
+    assert rows[~kept].isnan().all()
+    assert close(rows[kept], found.record_gradients(features[kept], labels[kept]).dense())
+    expected = clipped_sum(found, features[kept], labels[kept], clip_norm=0.1)
+    assert np.allclose(clipped_sum(found, spoilt, labels, clip_norm=0.1), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -356,7 +431,7 @@ def test_a_gate_that_opens_in_training_is_found_before_it_is_used():
     ids=["class-weighted mean", "divided by the classes' weights", "divided by the records"],
 )
 def test_a_loss_that_couples_records_is_refused(monkeypatch, loss, words):
-    monkeypatch.setattr(generic, "losses", loss)
+    monkeypatch.setattr(gradients, "losses", loss)
     with pytest.raises(ConfigError, match=words):
         adapter(network())
 
@@ -404,7 +479,7 @@ def test_each_guard_is_needed(monkeypatch, guard, module):
     """Without it, a module passes that it refuses: no other guard stands in for it."""
     with pytest.raises(ConfigError):
         adapter(module)
-    monkeypatch.setattr(generic, guard, lambda *_: None)
+    monkeypatch.setattr(trials, guard, lambda *_: None)
     adapter(module)
 
 
