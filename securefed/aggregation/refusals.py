@@ -14,6 +14,7 @@
       x PolicyViolation   below the floor that this client's owner set
       x Replay            this client has already contributed to, or unmasked, this model or context
       x InconsistentSum   masks that did not cancel, or a sum beyond its limit
+      x Transparent       a ciphertext that hides nothing
 """
 
 from __future__ import annotations
@@ -76,3 +77,8 @@ class Replay(ProtocolError):
 @final
 class InconsistentSum(ProtocolError):
     """Masks that did not cancel, or a sum beyond its limit."""
+
+
+@final
+class Transparent(ProtocolError):
+    """A ciphertext that hides nothing."""

@@ -51,8 +51,11 @@ class Transcript:
 
     def answer(self, kind: Kind, place: int, payload: bytes, signature: bytes) -> None:
         """Record that a client's answer was what it owed."""
-        checksum = hashlib.sha256(payload).hexdigest()
-        entry = {"kind": "answer", "message": kind.name, "payload": checksum, "signature": signature.hex()}
+        self.vouched(kind, place, hashlib.sha256(payload).digest(), signature)
+
+    def vouched(self, kind: Kind, place: int, checksum: bytes, signature: bytes) -> None:
+        """Record an answer of which only the payload's SHA-256 is known here."""
+        entry = {"kind": "answer", "message": kind.name, "payload": checksum.hex(), "signature": signature.hex()}
         self._append(entry | {"client": self._session.name(place)})
 
     def refusal(self, place: int, reason: str) -> None:

@@ -50,6 +50,12 @@ class Kind(IntEnum):
     AGREEMENT = 9
     SIGNATURES = 10
     REVEAL = 11
+    PUBLIC_KEY = 12
+    ENCRYPTED = 13
+    RELEASE = 14
+    RELEASED = 15
+    SUM = 16
+    OPENED = 17
 
 
 def encode(numbers: Sequence[int], strings: Sequence[bytes]) -> bytes:

@@ -1,0 +1,94 @@
+"""Ciphertexts as arrays of residues, and everything that is done to them without a key: check, pack, add, weigh.
+
+A ciphertext is two polynomials modulo each prime: uint64 of shape ``(2, primes, degree)``, in coefficient form. What
+comes from others is read here, number by number, and compared with its modulus; TenSEAL's own parser never sees a byte
+that another party wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias, final
+
+import numpy as np
+import numpy.typing as npt
+
+from securefed.aggregation.packing import pack, packed_size, to_ring, unpack
+from securefed.aggregation.refusals import Malformed, Transparent
+from securefed.aggregation.wire import Buffer
+
+Residues: TypeAlias = npt.NDArray[np.uint64]
+"""Ciphertexts, shape ``(..., 2, primes, degree)``; every number is below its prime."""
+
+
+@final
+class Modulus:
+    """Arithmetic of residues modulo some primes of at most 60 bits.
+
+    Args:
+        primes: The primes.
+        bits: Bits that a residue takes on the wire.
+        degree: Degree of the ring.
+    """
+
+    def __init__(self, primes: Sequence[int], *, bits: int, degree: int) -> None:
+        self.bits = bits
+        self.shape = (2, len(primes), degree)
+        self._primes = np.array(primes, dtype=np.uint64)[:, np.newaxis]
+
+    @property
+    def size(self) -> int:
+        """Bytes of one packed ciphertext."""
+        return packed_size(int(np.prod(self.shape)), self.bits)
+
+    def pack(self, ciphertext: Residues) -> Buffer:
+        """Return one ciphertext as ``size`` bytes."""
+        return pack(ciphertext.reshape(-1), self.bits)
+
+    def unpack(self, data: bytes | memoryview) -> Residues:
+        """Return the ciphertexts that follow each other in some bytes, after every number is checked.
+
+        Raises:
+            Malformed: If the length is no multiple of ``size``, or a number is not below its prime.
+            Transparent: If a ciphertext has no mask: whoever sees it reads its content.
+        """
+        count, rest = divmod(len(data), self.size)
+        if rest or not count:
+            raise Malformed(f"{len(data)} bytes are no whole number of ciphertexts of {self.size}")
+        found = np.empty((count, *self.shape), dtype=np.uint64)
+        for place in range(count):
+            words = unpack(bytes(data[place * self.size : (place + 1) * self.size]), dim=found[0].size, bits=self.bits)
+            found[place] = to_ring(words, self.bits).reshape(self.shape)
+            self._check(found[place])
+        return found
+
+    def add(self, total: Residues, more: Residues) -> None:
+        """Add ciphertexts to a running total, in place."""
+        total += more
+        self._reduce(total)
+
+    def add_weighted(self, total: Residues, more: Residues, weight: int) -> None:
+        """Add ``weight`` times some ciphertexts to a running total, by doubling."""
+        power = more
+        while weight:
+            if weight & 1:
+                self.add(total, power)
+            weight >>= 1
+            if weight:
+                power = power + power
+                self._reduce(power)
+
+    def zeros(self, count: int) -> Residues:
+        """Return a running total of nothing."""
+        return np.zeros((count, *self.shape), dtype=np.uint64)
+
+    def _reduce(self, values: Residues) -> None:
+        """Bring numbers below twice their prime ``p`` below it: ``x - p`` is the smaller unless it wraps."""
+        for one in values:
+            np.minimum(one, one - self._primes, out=one)
+
+    def _check(self, ciphertext: Residues) -> None:
+        if bool((ciphertext >= self._primes).any()):
+            raise Malformed("a ciphertext holds a number that is not below its prime")
+        if not ciphertext[1].any(axis=-1).all():
+            raise Transparent("a ciphertext has no mask: whoever sees it reads its content")
