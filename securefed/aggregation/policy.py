@@ -18,6 +18,9 @@ from securefed.errors import ConfigError
 HARD_FLOOR = 3
 """Nobody can allow a smaller cohort: of two clients each learns the other's vector from the sum."""
 
+_TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "tuple[str, ...]": (list,)}
+"""What a setting of each type may be in the file."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +38,8 @@ class Policy:
         guard_bits: How many high bits of the ring a sum within its limit leaves unused.
         maximum_rounds: Number of rounds of one task.
         clip_norm: Largest norm to which this client's contribution may be clipped, in parameter units.
+        tasks: The tasks that this client takes part in; none named means any. A model is contributed to once in a task
+            (see ``journal``), so a server that could name tasks freely could ask again under another name.
 
     Raises:
         ConfigError: If a value allows what no policy may allow.
@@ -47,6 +52,7 @@ class Policy:
     guard_bits: int = 0
     maximum_rounds: int = 2**32
     clip_norm: float = math.inf
+    tasks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a policy that is none."""
@@ -75,11 +81,14 @@ class Policy:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not TOML: {error}") from error
-        types = {field.name: (int,) if field.type == "int" else (int, float) for field in dataclasses.fields(cls)}
+        types = {field.name: _TYPES[str(field.type)] for field in dataclasses.fields(cls)}
         for key, value in values.items():
             if key not in types or isinstance(value, bool) or not isinstance(value, types[key]):
                 raise ConfigError(f"{path}: {key} = {value!r} is not a setting; there are {', '.join(types)}")
-        return cls(**values)
+        tasks = values.pop("tasks", ())
+        if not all(isinstance(task, str) for task in tasks):
+            raise ConfigError(f"{path}: tasks = {tasks!r} is not a list of names in quotes")
+        return cls(tasks=tuple(tasks), **values)
 
     def check(self, parameters: Parameters, topology: Topology) -> None:
         """Refuse a sum below the floor.
@@ -92,6 +101,8 @@ class Policy:
         self._demand("the threshold", threshold, max(2 * clients // 3 + 1, self.minimum_cohort))
         self._demand("the number of rounds left", self.maximum_rounds - parameters.context.round, 1)
         self._demand("the room in the ring", self.maximum_bits - parameters.bits, 0)
+        if self.tasks and (task := parameters.context.task) not in self.tasks:
+            raise PolicyViolation(f"the task is {task!r}, this client's policy names only {', '.join(self.tasks)}")
         if self.guard_bits:
             limit = parameters.limit or 2 ** (parameters.bits - 1)
             self._demand("the number of guard bits", parameters.bits - 1 - limit.bit_length(), self.guard_bits)

@@ -49,6 +49,22 @@ def test_every_subset_may_leave_in_every_phase(clients, phase):
             assert outcome.survivors == expected
 
 
+@pytest.mark.parametrize(("first", "second"), list(itertools.combinations(PHASES, 2)))
+def test_any_two_of_seven_may_leave_one_after_the_other(first, second):
+    """Exhaustive: every ordered pair, in every two phases; two is as many as seven tolerate."""
+    rig = Rig(7, dim=2)
+    rig.run_until(first)
+    moment, names = snapshot(rig), tuple(rig.clients)
+    for gone in itertools.permutations(names, 2):
+        restore(rig, moment)
+        leaving = set(zip((first, second), gone, strict=True))
+        outcome = rig.run(answer=lambda at, name, data, leaving=leaving: None if (at, name) in leaving else data)
+        missing = {name for phase, name in leaving if phase not in ("agree", "reveal")}
+        assert outcome.error is None, (gone, outcome.describe())
+        assert outcome.exact
+        assert outcome.survivors == tuple(name for name in names if name not in missing)
+
+
 @settings(max_examples=12, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck))
 class Leaving(RuleBasedStateMachine):
     """Clients leave, are late, or send rubbish at any time; the sum goes on as long as it can."""

@@ -59,6 +59,14 @@ def test_a_larger_clip_norm_is_refused():
             Policy(clip_norm=1.0).check_clip(clip_norm)
 
 
+def test_a_server_cannot_ask_again_under_another_tasks_name():
+    assert "task is 'another'" in refused(
+        parameters(5, context=context(task="another")), Policy(tasks=("test", "more"))
+    )
+    Policy(tasks=("test",)).check(parameters(5), complete(5, 4))
+    Policy().check(parameters(5, context=context(task="any")), complete(5, 4))
+
+
 def test_a_client_below_its_floor_has_no_role():
     public = parameters(5)
     scheme = MaskedSum(public, policy=Policy(minimum_cohort=6))
@@ -94,13 +102,23 @@ def write(path, text, mode=0o600):
 
 
 def test_a_policy_is_read_from_a_file(tmp_path):
-    path = write(tmp_path / "policy.toml", "minimum_cohort = 7\nclip_norm = 2\n")
+    path = write(tmp_path / "policy.toml", "minimum_cohort = 7\nclip_norm = 2\ntasks = ['one', 'two']\n")
 
-    assert Policy.load(path) == Policy(minimum_cohort=7, clip_norm=2)
+    assert Policy.load(path) == Policy(minimum_cohort=7, clip_norm=2, tasks=("one", "two"))
 
 
 @pytest.mark.parametrize(
-    "text", ["minimum_cohort = 7.5", "minimum_cohort = true", "unknown = 1", "minimum_cohort = 'many'", "= 3", "\x00"]
+    "text",
+    [
+        "minimum_cohort = 7.5",
+        "minimum_cohort = true",
+        "unknown = 1",
+        "minimum_cohort = 'many'",
+        "tasks = 'one'",
+        "tasks = [1]",
+        "= 3",
+        "\x00",
+    ],
 )
 def test_a_file_that_is_no_policy_is_refused(tmp_path, text):
     with pytest.raises(ConfigError, match=r"policy\.toml"):

@@ -204,11 +204,14 @@ def small_vector(name: str, dim: int) -> RingVector:
     return seeded(0, name).uint64(dim) % np.uint64(1000)
 
 
-def in_context(rig: Rig, *, journals: Mapping[str, Journal] | None = None, **changes: object) -> Rig:
-    """Return a rig of the same parties in another context."""
-    context = replace(rig.parameters.context, **changes)  # type: ignore[arg-type]
+def in_context(
+    rig: Rig, *, journals: Mapping[str, Journal] | None = None, cohort: tuple[str, ...] = (), **changes: object
+) -> Rig:
+    """Return a rig of the same parties, or some of them, in another context."""
+    context, names = replace(rig.parameters.context, **changes), cohort or rig.parameters.cohort  # type: ignore[arg-type]
+    threshold = default_threshold(len(names))
     return Rig(
-        parameters=replace(rig.parameters, context=context),
+        parameters=replace(rig.parameters, context=context, cohort=names, threshold=threshold),
         members=rig.members,
         vectors=rig.vectors,
         journals=journals,
