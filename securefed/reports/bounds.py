@@ -51,9 +51,9 @@ def bounds(events: Sequence[Event], *, delta: float) -> dict[str, Any]:
 
 def in_words(found: dict[str, Any], unit: str) -> str:
     """Return what the bounds promise to one unit."""
-    rates = " and ".join(f"{100 * tpr:.2g} % at {100 * float(fpr):g} %" for fpr, tpr in found["tpr_at_fpr"].items())
+    few = ", ".join(f"{100 * tpr:.2g} % of them at {100 * float(fpr):g} %" for fpr, tpr in found["tpr_at_fpr"].items())
     return (
-        f"Whoever tests whether one {unit} took part, with any method and knowing everything else, is right for at "
-        f"most {100 * found['advantage']:.1f} more of 100 members than they are wrong for of 100 others; a test that "
-        f"accuses few others finds at most this share of members: {rates} false alarms."
+        f"Somebody who tests whether one {unit} took part, by any method and knowing everything else, finds at most "
+        f"{100 * found['advantage']:.1f} % more of those who did than are accused falsely of those who did not. With few "
+        f"false alarms, at most {few}."
     )
