@@ -57,6 +57,15 @@ def test_long_vectors_are_masked_in_pieces_and_still_exact(dim, bits):
     assert (total == expected).all()
 
 
+@pytest.mark.parametrize(
+    ("clients", "bits", "most"), [(11, 32, 4.001), (100, 32, 4.001), (150, 20, 2.501), (5, 16, 2.001)]
+)
+def test_a_masked_vector_travels_in_its_own_bits_and_a_few_hundred_bytes(clients, bits, most):
+    public = parameters(clients, dim=1_000_000, bits=bits)
+
+    assert MaskedSum(public)._session.frame_size(Kind.MASKED) <= most * public.dim
+
+
 @pytest.mark.parametrize("phase", PHASES)
 def test_below_the_threshold_nothing_is_revealed(phase):
     public = parameters(7)
