@@ -54,6 +54,6 @@ def in_words(found: dict[str, Any], unit: str) -> str:
     few = ", ".join(f"{100 * tpr:.2g} % of them at {100 * float(fpr):g} %" for fpr, tpr in found["tpr_at_fpr"].items())
     return (
         f"Somebody who tests whether one {unit} took part, by any method and knowing everything else, finds at most "
-        f"{100 * found['advantage']:.1f} % more of those who did than are accused falsely of those who did not. With few "
-        f"false alarms, at most {few}."
+        f"{100 * found['advantage']:.1f} % more of those who did than are accused falsely of those who did not. With "
+        f"few false alarms, at most {few}."
     )
