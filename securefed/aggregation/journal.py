@@ -7,6 +7,8 @@ privacy. SQLite keeps it durable and lets one process write.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import final
 
@@ -89,3 +91,23 @@ class Journal:
 
     def _write(self, statement: str, *values: object) -> bool:
         return self._database.execute(statement, values).rowcount > 0
+
+
+@contextmanager
+def open_journals(folder: Path, names: Iterable[str]) -> Iterator[dict[str, Journal]]:
+    """Open the journals of several clients that run in one process, and close them at the end.
+
+    Args:
+        folder: Where they are, or will be, one file a client; only its owner may look into a new one.
+        names: The clients' names.
+
+    Raises:
+        ConfigError: If one of them cannot be used; the others are closed again.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        journals = {}
+        for name in names:
+            journals[name] = journal = Journal(folder / f"{name}.sqlite")
+            stack.callback(journal.close)
+        yield journals

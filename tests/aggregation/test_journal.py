@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from securefed.aggregation.journal import Journal
+from securefed.aggregation.journal import Journal, open_journals
 from securefed.aggregation.refusals import Replay
 from securefed.errors import ConfigError
 from tests.aggregation.cohorts import context
@@ -69,6 +69,21 @@ def test_one_process_at_a_time_writes_a_private_file(path):
     with pytest.raises(ConfigError, match="another client"):
         Journal(path)
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_journals_of_one_process_are_closed_whatever_happens(tmp_path):
+    folder = tmp_path / "journals"
+    with open_journals(folder, ["ann", "bob"]) as journals:
+        journals["ann"].begin(context())
+        with pytest.raises(ConfigError, match="another client"), open_journals(folder, ["cyd", "ann"]):
+            pass
+        Journal(folder / "cyd.sqlite").close()
+
+    assert folder.stat().st_mode & 0o777 == 0o700
+    with open_journals(folder, ["ann", "bob"]) as journals:
+        journals["bob"].begin(context())
+        with pytest.raises(Replay):
+            journals["ann"].begin(context())
 
 
 def test_a_file_that_is_no_journal_is_refused(path):

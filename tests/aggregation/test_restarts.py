@@ -12,7 +12,7 @@ import pytest
 
 from securefed.aggregation.base import secure_sum
 from securefed.aggregation.identity import Federation
-from securefed.aggregation.journal import Journal
+from securefed.aggregation.journal import open_journals
 from securefed.aggregation.masked import MaskedSum
 from securefed.aggregation.parameters import default_threshold
 from securefed.rng import secure
@@ -27,10 +27,7 @@ def take_part(folder: Path, clients: int, changes: dict[str, object], die_in: st
     public = parameters(
         clients, cohort=NAMES[:clients], threshold=default_threshold(clients), context=context(**changes)
     )
-    journals = {name: Journal(folder / f"{name}.sqlite") for name in public.cohort}
-    scheme = MaskedSum(public, Federation.throwaway(public.cohort, rng=secure()), journals=journals)
     ones = np.ones(public.dim, dtype=np.uint64)
-    roles = {name: scheme.client(name, ones, rng=secure()) for name in public.cohort}
 
     def die(phase: str, client: str) -> bool:
         if phase == die_in and client == public.cohort[-1]:
@@ -38,7 +35,10 @@ def take_part(folder: Path, clients: int, changes: dict[str, object], die_in: st
         return False
 
     try:
-        total = secure_sum(scheme.server(), roles, lost=die)
+        with open_journals(folder, public.cohort) as journals:
+            scheme = MaskedSum(public, Federation.throwaway(public.cohort, rng=secure()), journals=journals)
+            roles = {name: scheme.client(name, ones, rng=secure()) for name in public.cohort}
+            total = secure_sum(scheme.server(), roles, lost=die)
     except Exception as error:
         said.send(f"{type(error).__name__}: {error}")
     else:
