@@ -6,6 +6,7 @@ from scipy import stats
 
 from securefed import rng
 from securefed.errors import ConfigError
+from securefed.privacy.shares import l1_of
 from securefed.privacy.skellam import Magnitudes, magnitude_ends, skellam
 
 DRAWS = 300_000
@@ -91,3 +92,16 @@ def test_as_many_are_drawn_as_asked_for(count):
     assert skellam(2.0, count, rng=rng.seeded(0)).shape == (count,)
     with pytest.raises(ConfigError, match="count"):
         skellam(2.0, -1, rng=rng.seeded(0))
+
+
+@pytest.mark.parametrize("l2", [1.0, 1.5, 2.0, 3.2, 5.0])
+@pytest.mark.parametrize("dim", [1, 2, 4])
+def test_no_integers_of_an_l2_norm_have_a_larger_l1_norm_than_the_one_that_is_paid_for(l2, dim):
+    """All integer vectors, by brute force; and the bound is met where one of its two cases is exact."""
+    axis = np.arange(int(l2) + 1)
+    points = np.stack(np.meshgrid(*[axis] * dim), axis=-1).reshape(-1, dim)
+    largest = points[np.linalg.norm(points, axis=1) <= l2].sum(axis=1).max()
+
+    assert largest <= l1_of(l2, dim) * (1 + 1e-12)
+    if l2 == 1.0 or (l2 == 2.0 and dim != 2):
+        assert largest == l1_of(l2, dim)
