@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import final
 
 from securefed.aggregation.base import ClientRole
@@ -12,7 +13,7 @@ from securefed.aggregation.identity import Identity
 from securefed.aggregation.journal import Journal
 from securefed.aggregation.parameters import exceeds
 from securefed.aggregation.policy import Policy
-from securefed.aggregation.seal import PublicKey
+from securefed.aggregation.seal import PublicKey, Ring
 from securefed.aggregation.topology import choose
 from securefed.aggregation.wire import Kind, decode
 from securefed.encoding import RingVector
@@ -83,4 +84,10 @@ def read_key(session: EncryptedSession, data: bytes) -> tuple[PublicKey, bytes]:
     """
     payload = session.read(Kind.PUBLIC_KEY, data, sender=session.decrypting, receiver=session.server)
     _, (packed,) = decode(payload, numbers=0, strings=1)
-    return PublicKey(session.ring, session.ring.keys.unpack(packed)[0]), hashlib.sha256(packed).digest()
+    return _parsed(session.ring, packed), hashlib.sha256(packed).digest()
+
+
+@lru_cache(maxsize=4)
+def _parsed(ring: Ring, packed: bytes) -> PublicKey:
+    """Return the public key of some bytes; remembered, because in one process many clients have the same."""
+    return PublicKey(ring, ring.keys.unpack(packed)[0])

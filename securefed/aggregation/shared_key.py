@@ -21,7 +21,6 @@ from securefed.aggregation.encrypted_session import EncryptedSession
 from securefed.aggregation.encryption import Scheme, choose
 from securefed.aggregation.identity import Federation, Identity
 from securefed.aggregation.members import Members
-from securefed.aggregation.packing import pack
 from securefed.aggregation.parameters import Parameters
 from securefed.aggregation.refusals import PolicyViolation
 from securefed.aggregation.seal import PublicKey, SecretKey
