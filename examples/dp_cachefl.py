@@ -40,7 +40,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--sampling", default="full", help="full, poisson or shuffled")
     parser.add_argument("--sampling-rate", type=float, default=1.0, help="share of the records in a step")
-    parser.add_argument("--secure", default="mask", help="mask, or plain (the server sees every update)")
+    parser.add_argument("--secure", default="mask", help="mask, ckks, bfv, or plain (the server sees every update)")
     parser.add_argument("--dropouts", type=int, default=0, help="clients that vanish in each round (simulated)")
     parser.add_argument("--max-dropouts", type=int, help="dropouts that the noise is sized for (default 2 of 8)")
     parser.add_argument("--max-colluders", type=int, help="colluders that the noise is sized for (default 1)")

@@ -18,7 +18,7 @@ from securefed.privacy import accounting
 from securefed.privacy.clipping import Adjacency
 
 Setting = Literal["distributed", "per-client", "client-level", "none"]
-Secure = Literal["mask", "plain"]
+Secure = Literal["mask", "ckks", "bfv", "plain"]
 Noise = Literal["discrete-gaussian", "skellam"]
 Sample = Literal["full", "poisson", "shuffled"]
 
@@ -54,7 +54,7 @@ class Choices(BaseModel):
     Attributes:
         setting: ``distributed`` (noise shares add up in the secure sum), ``per-client`` (every message is private by
             itself), ``client-level`` (as distributed, but the unit is a client's whole data) or ``none`` (not private).
-        secure: How updates travel: ``mask`` or ``plain``.
+        secure: How updates travel: ``mask``, ``ckks`` or ``bfv`` (encrypted for a decryptor), or ``plain``.
         data: Name of the data set.
         partition: How records are parted among clients.
         seed: Of the data choices (split, partition, generated images); never of noise or keys.
@@ -130,10 +130,10 @@ class Choices(BaseModel):
                 f"{self.clients} clients share {self.expected_records} records; each needs at least one. "
                 "Use fewer clients"
             )
-        if self.secure == "mask" and self.clients < HARD_FLOOR:
+        if self.secure != "plain" and self.clients < HARD_FLOOR:
             raise ConfigError(
-                f"clients is {self.clients}; a sum over two shows each client the other's update. Masked sums have at "
-                f"least {HARD_FLOOR} clients"
+                f"clients is {self.clients}; a sum over two shows each client the other's update. Masked and encrypted "
+                f"sums have at least {HARD_FLOOR} clients"
             )
         if self.max_dropouts > self.clients - default_threshold(self.clients):
             raise ConfigError(

@@ -53,7 +53,7 @@ def plan(
     partition: Annotated[str, typer.Option(help="iid, dirichlet:ALPHA, domain or domain+dirichlet:ALPHA.")] = "iid",
     clients: Annotated[int, typer.Option(help="Size of the cohort.")] = 8,
     setting: Annotated[str, typer.Option(help="distributed, per-client, client-level or none.")] = "distributed",
-    secure: Annotated[str, typer.Option(help="mask or plain.")] = "mask",
+    secure: Annotated[str, typer.Option(help="mask, ckks, bfv or plain.")] = "mask",
     epsilon: Annotated[float, typer.Option(help="Target per record, or per client.")] = 4.0,
     delta: Annotated[float, typer.Option(help="Target, below 1 / records.")] = 1e-5,
     rounds: Annotated[int | None, typer.Option(help="Model updates [chosen by the noise].")] = None,

@@ -18,6 +18,8 @@ from typing import Self, TypeVar
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from securefed.aggregation import encryption
+from securefed.aggregation.encryption import Encryption, Scheme
 from securefed.choices import CacheChoices, Choices, Noise, Sample, Secure, Setting
 from securefed.encoding import TAIL, FixedPoint
 from securefed.errors import CapacityError, ConfigError
@@ -98,6 +100,8 @@ class Plan(Choices):
         if self.private and not self.noise_multiplier:
             raise ConfigError("noise_multiplier is 0; a private run has noise. Leave it to Plan.create")
         _ = self.encoding  # raises CapacityError if the ring could overflow
+        if self.secure in ("ckks", "bfv"):
+            _ = self.encryption  # raises CapacityError if no secure encryption adds these vectors exactly
         if self.private:
             self._epsilon_holds()
         return self
@@ -148,6 +152,13 @@ class Plan(Choices):
     def encoding(self) -> FixedPoint:
         """Reals to ring and back."""
         return self._ring[0]
+
+    @property
+    def encryption(self) -> Encryption:
+        """How vectors are encrypted under ``ckks`` and ``bfv``."""
+        scheme: Scheme = "bfv" if self.secure == "bfv" else "ckks"
+        limit = self.encoding.largest_sum
+        return encryption.choose(scheme, bits=self.bits, summand=limit, weight=self.clients, dim=self.dim)
 
     @property
     def share_stddev(self) -> float:

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, TypeAlias, final
 import numpy as np
 
 from securefed.aggregation.base import SecureSum, never, secure_sum, unrecorded
+from securefed.aggregation.decryptor import Decryptor
+from securefed.aggregation.encrypted_server import EncryptedServer
+from securefed.aggregation.homomorphic import HomomorphicSum
 from securefed.aggregation.identity import Federation
 from securefed.aggregation.masked import MaskedSum
 from securefed.aggregation.masked_server import MaskedServer
@@ -190,7 +193,14 @@ class Round:
 
 
 def sum_of(
-    plan: Plan, adapter: Adapter, *, run: str, number: int, members: Federation | None, previous: bytes
+    plan: Plan,
+    adapter: Adapter,
+    *,
+    run: str,
+    number: int,
+    members: Federation | None,
+    previous: bytes,
+    decryptor: Decryptor | None = None,
 ) -> SecureSum:
     """Return the secure sum of one round, bound to this plan, run, round, adapter and the record of the round before.
 
@@ -212,7 +222,11 @@ def sum_of(
         context=context,
         limit=plan.encoding.largest_sum,
     )
-    return MaskedSum(parameters, members) if plan.secure == "mask" else PlainSum(parameters)
+    if plan.secure == "mask":
+        return MaskedSum(parameters, members)
+    if plan.secure == "plain":
+        return PlainSum(parameters)
+    return HomomorphicSum(parameters, members, scheme=plan.secure, decryptor=decryptor)
 
 
 def run_round(
@@ -224,6 +238,7 @@ def run_round(
     number: int,
     rng: Sources,
     members: Federation | None = None,
+    decryptor: Decryptor | None = None,
     previous: bytes = bytes(DIGEST),
     lost: Callable[[str, str], bool] = never,
     record: Callable[[str, str, str, bytes], None] = unrecorded,
@@ -239,6 +254,7 @@ def run_round(
         number: Of the round, from 1.
         rng: Where each client's noise and keys come from.
         members: Identities of the parties; by default ones that live for this round.
+        decryptor: Who decrypts under ``ckks`` and ``bfv``; by default one that lives for this round.
         previous: Head of the record of the round before; zeros for the first.
         lost: Called with phase and client; True if that answer never arrives.
         record: Sees every message.
@@ -257,7 +273,7 @@ def run_round(
             f"{len(names)} clients came, {', '.join(names[:3])} ..; the plan is for {plan.clients}: "
             f"{', '.join(plan.cohort[:3])} .. in this order. Noise is sized for its own cohort: make another plan"
         )
-    sums = sum_of(plan, state.adapter, run=run, number=number, members=members, previous=previous)
+    sums = sum_of(plan, state.adapter, run=run, number=number, members=members, previous=previous, decryptor=decryptor)
     roles = {}
     for client in clients:
         noise, keys = (rng(purpose, number, client.name) for purpose in ("noise", "keys"))
@@ -267,9 +283,10 @@ def run_round(
     with stage("secure sum"):
         total = secure_sum(server, roles, lost=lost, record=record)
     record_of_sum = server.transcript if isinstance(server, MaskedServer) else None
+    head = record_of_sum.head if record_of_sum else server.head if isinstance(server, EncryptedServer) else previous
     return Round(
         state=state.moved(plan, plan.encoding.decode(total)),
         survivors=server.survivors,
         transcript=tuple(record_of_sum.lines) if record_of_sum else (),
-        head=record_of_sum.head if record_of_sum else previous,
+        head=head,
     )

@@ -32,6 +32,7 @@ from securefed import rng as randomness
 from securefed.adapters import clip
 from securefed.adapters.base import top1
 from securefed.adapters.cachefl import CacheFL
+from securefed.aggregation.decryptor import Decryptor
 from securefed.aggregation.identity import Federation
 from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.provision import to_json
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
     from securefed.adapters.base import Adapter
 
-VANISH_PHASES = ("mask", "plain")
+VANISH_PHASES = ("mask", "encrypt", "plain")
 """Where a simulated dropout leaves: keys and shares are out, noise is drawn, its vector never arrives."""
 
 
@@ -285,6 +286,7 @@ def _train(
         zero_shot_accuracy=materials.zero_shot_accuracy,
         initial_accuracy=materials.adapter.accuracy(*materials.test),
     )
+    decryptor = Decryptor.throwaway(members.roster, rng=randomness.secure())
     state, head = ServerState.initial(materials.adapter), bytes(DIGEST)
     for number in range(1, plan.rounds + 1):
         done = run_round(
@@ -295,6 +297,7 @@ def _train(
             number=number,
             rng=rng,
             members=members,
+            decryptor=decryptor,
             previous=head,
             lost=partial(_is_lost, absent(plan, number, vanishing)),
             record=partial(messages.message, number),

@@ -170,6 +170,8 @@ def test_a_stopwatch_adds_up_by_stage():
         {"sampling": "shuffled", "sampling_rate": 0.5},
         {"noise": "skellam"},
         {"setting": "none"},
+        {"secure": "ckks"},
+        {"secure": "bfv", "setting": "client-level"},
     ],
     ids=str,
 )

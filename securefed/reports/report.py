@@ -294,4 +294,6 @@ def assumptions(record: RunRecord) -> list[Json]:
         ]
     if plan.setting in SHARED and plan.secure == "mask":
         found.append(item("the server follows the secure sum's protocol", "attested", "see SECURITY.md"))
+    if plan.setting in SHARED and plan.secure in ("ckks", "bfv"):
+        found.append(item("server and decryptor do not work together", "attested", "see SECURITY.md"))
     return found

@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from securefed.plan import Plan
 
+ENCRYPTED = (
+    "The server sees ciphertexts and noisy sums; a decryptor, another party, holds the key and decrypts sums only. "
+    "Server and decryptor are trusted not to work together, the server not to show a client the others' ciphertexts "
+    "before it has sent its own, and the decryptor not to decrypt the single updates that it could open. Under that, "
+    "the stated epsilon covers what the server and at most {colluders} clients see. "
+)
+
+SHARES = "At least {honest} clients are trusted to add their share of the noise."
+
+OWN = (
+    "Nobody is trusted: each client's message has the stated epsilon by itself, even for a server that colludes "
+    "with all other clients."
+)
+
 TRUST = {
     ("distributed", "mask"): (
         "Nobody is trusted with records or with one client's update. The server sees the noisy sum only, if it follows "
@@ -28,6 +42,14 @@ TRUST = {
         "The server is trusted with every client's update, which carries a share of the noise only. "
         "The stated epsilon holds for those who see the sums and the adapter, not for the server."
     ),
+    ("distributed", "ckks"): ENCRYPTED + SHARES,
+    ("distributed", "bfv"): ENCRYPTED + SHARES,
+    ("client-level", "ckks"): ENCRYPTED + SHARES,
+    ("client-level", "bfv"): ENCRYPTED + SHARES,
+    ("per-client", "ckks"): OWN + " Encryption hides single updates from the server on top of that.",
+    ("per-client", "bfv"): OWN + " Encryption hides single updates from the server on top of that.",
+    ("none", "ckks"): "Everybody who sees the sums or the adapter is trusted: there is no differential privacy.",
+    ("none", "bfv"): "Everybody who sees the sums or the adapter is trusted: there is no differential privacy.",
     ("none", "mask"): "Everybody who sees the sums or the adapter is trusted: there is no differential privacy.",
     ("none", "plain"): "The server is trusted with every client's exact update: nothing protects the records.",
 }
