@@ -60,15 +60,16 @@ def test_the_list_of_messages_holds_sizes_and_digests_and_no_content(finished):
     assert all(set(line) == allowed for line in lines(finished / "messages.jsonl"))
 
 
-def test_masked_and_plain_runs_with_the_same_test_randomness_release_the_same_adapter(tmp_path, small_plan):
+def test_masked_encrypted_and_plain_runs_with_the_same_test_randomness_release_the_same_adapter(tmp_path, small_plan):
     released = []
-    for secure in ("mask", "plain"):
+    for secure in ("plain", "mask", "ckks"):
         plan = Plan.read(small_plan.model_dump() | {"secure": secure})
         runs.execute(plan, tmp_path / secure, rng=seeded_sources, vanishing=1)
         released.append(load_file(tmp_path / secure / "adapter.safetensors"))
 
-    assert released[0].keys() == released[1].keys()
-    assert all(np.array_equal(released[0][name], released[1][name]) for name in released[0])
+    for other in released[1:]:
+        assert released[0].keys() == other.keys()
+        assert all(np.array_equal(released[0][name], other[name]) for name in other)
 
 
 def test_a_second_run_on_the_same_ledgers_is_refused_before_it_starts(tmp_path, small_plan):
