@@ -1,8 +1,10 @@
-"""Coins fall at the stated rate, the clip norm is the plan's, a ledger holds the noise and the cohort that really were.
+"""Coins fall at the stated rate, the clip norm is the plan's, a ledger holds what really was, and no checkpoint runs.
 
 Each trap is sprung on purpose once, so that its test is seen to find it: their names say ``is_found``.
 """
 
+import hashlib
+import os
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -11,6 +13,7 @@ import pytest
 import torch
 
 from securefed import rounds, runs, training
+from securefed.adapters import clip
 from securefed.errors import BudgetExceeded, ConfigError, VerificationError
 from securefed.privacy import accounting
 from securefed.privacy.ledger import Ledger
@@ -210,3 +213,34 @@ def test_the_stated_epsilon_is_that_of_the_client_that_spent_most(monkeypatch, t
     assert max(spent, key=spent.get) == "client-2"
     assert report["epsilon"] == pytest.approx(spent["client-2"], rel=1e-9)
     assert spent["client-2"] > 1.05 * spent["client-0"]
+
+
+class Runs:
+    """Makes a folder when it is read from a pickle."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize("ending", [".pt", ".pth", ".bin"])
+def test_a_checkpoint_that_would_run_code_when_it_is_read_is_refused_and_runs_none(ending, tmp_path):
+    """Published weights come as PyTorch's archives; only tensors are read from them, whether they are pinned or not."""
+    file, made = tmp_path / f"weights{ending}", tmp_path / "made"
+    torch.save({"state_dict": {"weight": Runs(made)}}, file)
+    for pin in (None, hashlib.sha256(file.read_bytes()).hexdigest()):
+        with pytest.raises(ConfigError, match="holds no weights"):
+            clip.load(pretrained=str(file), sha256=pin)
+    assert not made.exists()
+
+
+def test_a_checkpoint_that_runs_code_is_found(tmp_path, monkeypatch):
+    file, made = tmp_path / "weights.pt", tmp_path / "made"
+    torch.save({"state_dict": {"weight": Runs(made)}}, file)
+    load = torch.load
+    monkeypatch.setattr(torch, "load", lambda *args, **rest: load(*args, **rest | {"weights_only": False}))
+    with pytest.raises(ConfigError):
+        clip.load(pretrained=str(file))
+    assert made.exists()

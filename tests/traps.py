@@ -14,8 +14,11 @@ SETTINGS = {
     "client-level": {"setting": "client-level", "local_steps": 2},
     "Poisson": {"sampling": "poisson", "sampling_rate": 0.25},
     "shuffled": {"sampling": "shuffled", "sampling_rate": 0.5},
+    "shuffled, two local steps": {
+        "setting": "per-client", "local_steps": 2, "sampling": "shuffled", "sampling_rate": 0.5
+    },
     "Skellam": {"noise": "skellam", "bits": 24},
-}
+}  # fmt: skip
 ALL = pytest.mark.parametrize("changes", SETTINGS.values(), ids=SETTINGS.keys())
 
 
