@@ -2,8 +2,8 @@
 
 SEAL draws the keys and the masks, from its own generator (BLAKE2, seeded by the operating system); nothing else can
 seed it here. What it is given to parse was written by this process: residues that
-:mod:`securefed.aggregation.residues` has checked, framed here. Secrets never touch a file: only public keys and sums
-of ciphertexts do, because TenSEAL has no other way in.
+:mod:`securefed.aggregation.residues` has checked, framed here. How numbers pass is in
+:mod:`securefed.aggregation.handover`.
 
 A CKKS plaintext is added to an encryption of zero in whole numbers, coefficient by coefficient, and read back in whole
 numbers; see :mod:`securefed.aggregation.noise`. Everything runs on the calling thread.
@@ -12,15 +12,14 @@ numbers; see :mod:`securefed.aggregation.noise`. Everything runs on the calling 
 from __future__ import annotations
 
 import struct
-import tempfile
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 from tenseal import sealapi
 
 from securefed.aggregation.encryption import SPARE, Encryption
+from securefed.aggregation.handover import numbers, put, version
 from securefed.aggregation.lanes import Slots
 from securefed.aggregation.refusals import InconsistentSum
 from securefed.aggregation.residues import Modulus, Residues
@@ -48,20 +47,15 @@ class Ring:
         self.keys = Modulus(primes, bits=max(encryption.data_bits, encryption.special_bits), degree=degree)
         self.prime = primes[0]
         self.evaluator = sealapi.Evaluator(self.context)
-        self._version = _version(self.context)
+        self._version = version()
 
     def load(self, kind: Any, residues: Residues, *, key: bool = False, transformed: bool = False) -> Any:
         """Return a ciphertext or public key of SEAL's with these residues."""
         parms = self.context.key_parms_id() if key else self.context.first_parms_id()
         size, primes, degree = residues.shape
-        numbers = self._framed(struct.pack("<Q", residues.size) + residues.astype("<u8").tobytes())
+        content = self._framed(struct.pack("<Q", residues.size) + residues.astype("<u8").tobytes())
         fields = struct.pack("<4QBQQQdQ", *parms, transformed, size, degree, primes, 1.0, 1)
-        loaded = kind()
-        with tempfile.TemporaryDirectory(prefix="securefed-") as folder:
-            path = Path(folder) / "public"
-            path.write_bytes(self._framed(fields + numbers))
-            loaded.load(self.context, str(path))
-        return loaded
+        return put(kind, self.context, self._framed(fields + content))
 
     def _framed(self, content: bytes) -> bytes:
         header = _HEADER.pack(_MAGIC, _HEADER.size, *self._version, 0, 0, _HEADER.size + len(content))
@@ -96,10 +90,10 @@ class PublicKey:
             plain = sealapi.Plaintext()
             self._encoder.encode(slots.tolist(), plain)
             self._encryptor.encrypt(plain, ciphertext)
-            return _read(ciphertext).reshape(self._ring.data.shape)
+            return numbers(ciphertext.dyn_array()).reshape(self._ring.data.shape)
         self._encryptor.encrypt_zero(ciphertext)
         self._ring.evaluator.transform_from_ntt_inplace(ciphertext)
-        residues = _read(ciphertext).reshape(self._ring.data.shape)
+        residues = numbers(ciphertext.dyn_array()).reshape(self._ring.data.shape)
         message = slots << np.int64(self._ring.encryption.plain_bits)
         message[message < 0] += np.int64(self._ring.prime)
         residues[0, 0] += message.astype(np.uint64)
@@ -132,7 +126,7 @@ class SecretKey:
 
     def public(self) -> Residues:
         """Return the public key."""
-        return _numbers(_array(self._public)).reshape(self._ring.keys.shape)
+        return numbers(self._public.data().dyn_array()).reshape(self._ring.keys.shape)
 
     def open(self, ciphertext: Residues) -> Slots:
         """Return the slots of a sum of ciphertexts, rounded to whole numbers.
@@ -157,16 +151,14 @@ class SecretKey:
         self._decryptor.decrypt(loaded, plain)
         self._ring.evaluator.add_plain(self._nothing, plain, carrier)
         self._ring.evaluator.transform_from_ntt_inplace(carrier)
-        degree = self._ring.encryption.degree
-        values = np.fromiter(map(carrier.dyn_array().at, range(degree)), dtype=np.uint64, count=degree)
-        numbers = values.astype(np.int64)
-        numbers[numbers > self._ring.prime // 2] -= np.int64(self._ring.prime)
-        return numbers
+        values = numbers(carrier.dyn_array())[: self._ring.encryption.degree].astype(np.int64)
+        values[values > self._ring.prime // 2] -= np.int64(self._ring.prime)
+        return values
 
-    def _rounded(self, numbers: Slots) -> Slots:
+    def _rounded(self, values: Slots) -> Slots:
         shift = np.int64(self._ring.encryption.plain_bits)
-        slots = (numbers + (np.int64(1) << (shift - np.int64(1)))) >> shift
-        if int(np.abs(numbers - (slots << shift)).max()) > self._ring.encryption.noise:
+        slots = (values + (np.int64(1) << (shift - np.int64(1)))) >> shift
+        if int(np.abs(values - (slots << shift)).max()) > self._ring.encryption.noise:
             raise InconsistentSum("the sum holds more noise than its clients can have made")
         return slots
 
@@ -193,25 +185,3 @@ def _context(encryption: Encryption) -> tuple[Any, list[int], int]:
     if any(not (1 - SPARE) * 2.0**size < prime < 2.0**size for size, prime in wanted):
         raise ConfigError(f"SEAL's primes {primes} are smaller than the proof of exactness supposes")
     return context, primes, plain
-
-
-def _version(context: Any) -> tuple[int, int]:
-    """Return the version of SEAL's format."""
-    with tempfile.TemporaryDirectory(prefix="securefed-") as folder:
-        path = Path(folder) / "empty"
-        sealapi.Plaintext(1).save(str(path))
-        header = _HEADER.unpack_from(path.read_bytes())
-    return header[2], header[3]
-
-
-def _array(holder: Any) -> Any:
-    return holder.data().dyn_array()
-
-
-def _read(ciphertext: Any) -> Residues:
-    return _numbers(ciphertext.dyn_array())
-
-
-def _numbers(array: Any) -> Residues:
-    """Return the numbers of one of SEAL's arrays."""
-    return np.fromiter(map(array.at, range(array.size())), dtype=np.uint64, count=array.size())

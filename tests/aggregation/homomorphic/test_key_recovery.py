@@ -70,8 +70,7 @@ def attack(ciphertext: np.ndarray, released: list[int], prime: int) -> np.ndarra
 def game():
     """An honest sum; the true key, the aggregator's ciphertexts, the noisy decryption and the released slots."""
     parties = Parties(parameters(4, dim=4096, bits=20, limit=2**15))
-    for vector in parties.inputs.values():
-        vector %= np.uint64(2**13)
+    parties.inputs = {name: vector % np.uint64(2**13) for name, vector in parties.inputs.items()}
     releasing = parties.releasing()
     key, session = parties.decryptor._open[parties.session.context].key, parties.session
     for place in range(4):
@@ -109,8 +108,7 @@ def test_what_our_decryptor_releases_gives_nothing_of_the_key(game):
 def test_a_client_that_makes_up_ciphertexts_and_works_with_the_server_is_outside_the_promise():
     """An exact scheme is not one for chosen ciphertexts: this row is not claimed, and inner masks answer it."""
     parties = Parties(parameters(4, dim=4096, bits=32))
-    for vector in parties.inputs.values():
-        vector %= np.uint64(100)
+    parties.inputs = {name: vector % np.uint64(100) for name, vector in parties.inputs.items()}
     session, releasing = parties.session, parties.releasing()
     key = parties.decryptor._open[session.context].key
     made_up = np.zeros(session.ring.data.shape, dtype=np.uint64)

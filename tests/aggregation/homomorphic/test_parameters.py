@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
+from securefed.aggregation import handover
 from securefed.aggregation.encryption import SECURE_BITS, choose
 from securefed.aggregation.homomorphic import HomomorphicSum
 from securefed.aggregation.identity import Federation
-from securefed.aggregation.seal import ring
+from securefed.aggregation.seal import PublicKey, SecretKey, ring
 from securefed.errors import CapacityError, ConfigError
 from securefed.rng import secure
 from tests.aggregation.cohorts import parameters
@@ -85,3 +87,16 @@ def test_the_goals_for_bytes_are_met():
     for scheme, most in (("ckks", 16), ("bfv", 9)):
         encryption = choose(scheme, bits=20, summand=2**18 // 20, weight=20, dim=10**6)
         assert encryption.size(10**6) / 10**6 <= most
+
+
+@pytest.mark.parametrize("scheme", ["ckks", "bfv"])
+def test_numbers_are_the_same_read_at_once_and_one_by_one(scheme, monkeypatch):
+    encryption = choose(scheme, bits=20, summand=1000, weight=10, dim=1000)
+    array = SecretKey(ring(encryption))._public.data().dyn_array()
+    assert (handover.numbers(array) == handover.one_by_one(array)).all()
+
+    monkeypatch.setattr(handover, "IN_MEMORY", False)
+    monkeypatch.setattr(handover, "FAST", False)
+    key = SecretKey(ring(encryption))
+    slots = np.arange(encryption.degree)
+    assert (key.open(PublicKey(ring(encryption), key.public()).encrypt(slots)) == slots).all()
