@@ -110,6 +110,7 @@ def run(
     mirror: Annotated[
         Path | None, typer.Option(help="Folder in another place that remembers how far each ledger came.")
     ] = None,
+    policy: Annotated[Path | None, typer.Option(help="File with the floor that the clients' owners set.")] = None,
     dropouts: Annotated[int, typer.Option(help="Clients that vanish in each round (simulated).")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -129,6 +130,7 @@ def run(
                 ledgers=ledger,
                 budget=budget,
                 mirrors=mirror,
+                policy=policy,
                 vanishing=dropouts,
                 on_round=lambda _number, _accuracy: bar.advance(task),
             )

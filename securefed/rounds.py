@@ -6,7 +6,7 @@ Every engine runs the same roles in the same order; what they sum is bit-equal t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,10 +19,14 @@ from securefed.aggregation.decryptor import Decryptor
 from securefed.aggregation.encrypted_server import EncryptedServer
 from securefed.aggregation.homomorphic import HomomorphicSum
 from securefed.aggregation.identity import Federation
+from securefed.aggregation.journal import Journal
 from securefed.aggregation.masked import MaskedSum
+from securefed.aggregation.masked_client import LEAST
 from securefed.aggregation.masked_server import MaskedServer
 from securefed.aggregation.parameters import DIGEST, Context, Parameters
 from securefed.aggregation.plain import PlainSum
+from securefed.aggregation.policy import Policy
+from securefed.aggregation.topology import choose
 from securefed.encoding import Integers, RingVector, Vector
 from securefed.errors import ConfigError
 from securefed.plan import Plan
@@ -70,6 +74,23 @@ class Client:
     labels: Tensor = field(repr=False)
     ledger: Ledger | None
     batches: Batches | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """What the clients' owners decided and what their clients remember, which no message of a server can change.
+
+    Attributes:
+        policy: The floor of every client.
+        journals: What clients remember of earlier sums, by name; those without one remember nothing.
+    """
+
+    policy: Policy = LEAST
+    journals: Mapping[str, Journal] = field(default_factory=dict)
+
+
+NOBODY = Owners()
 
 
 @final
@@ -201,6 +222,7 @@ def sum_of(
     members: Federation | None,
     previous: bytes,
     decryptor: Decryptor | None = None,
+    owners: Owners = NOBODY,
 ) -> SecureSum:
     """Return the secure sum of one round, bound to this plan, run, round, adapter and the record of the round before.
 
@@ -223,10 +245,17 @@ def sum_of(
         limit=plan.encoding.largest_sum,
     )
     if plan.secure == "mask":
-        return MaskedSum(parameters, members)
+        return MaskedSum(parameters, members, policy=owners.policy, journals=owners.journals)
     if plan.secure == "plain":
         return PlainSum(parameters)
-    return HomomorphicSum(parameters, members, scheme=plan.secure, decryptor=decryptor)
+    return HomomorphicSum(
+        parameters,
+        members,
+        scheme=plan.secure,
+        decryptor=decryptor,
+        policy=owners.policy,
+        journals=owners.journals,
+    )
 
 
 def run_round(
@@ -239,6 +268,7 @@ def run_round(
     rng: Sources,
     members: Federation | None = None,
     decryptor: Decryptor | None = None,
+    owners: Owners = NOBODY,
     previous: bytes = bytes(DIGEST),
     lost: Callable[[str, str], bool] = never,
     record: Callable[[str, str, str, bytes], None] = unrecorded,
@@ -255,6 +285,7 @@ def run_round(
         rng: Where each client's noise and keys come from.
         members: Identities of the parties; by default ones that live for this round.
         decryptor: Who decrypts under ``ckks`` and ``bfv``; by default one that lives for this round.
+        owners: Policy and memory of the clients; by default the least policy and no memory.
         previous: Head of the record of the round before; zeros for the first.
         lost: Called with phase and client; True if that answer never arrives.
         record: Sees every message.
@@ -266,14 +297,18 @@ def run_round(
     Raises:
         BudgetExceeded: If a ledger refuses.
         ConfigError: If the clients are not the plan's cohort; nothing was charged.
+        PolicyViolation: If the plan is below the clients' floor; nothing was charged.
         ThresholdError: If too few clients answer; the round is lost and its budget spent.
     """
+    owners.policy.check_clip(plan.clip_norm)
     if (names := tuple(client.name for client in clients)) != plan.cohort:
         raise ConfigError(
             f"{len(names)} clients came, {', '.join(names[:3])} ..; the plan is for {plan.clients}: "
             f"{', '.join(plan.cohort[:3])} .. in this order. Noise is sized for its own cohort: make another plan"
         )
     sums = sum_of(plan, state.adapter, run=run, number=number, members=members, previous=previous, decryptor=decryptor)
+    if plan.secure != "plain":
+        owners.policy.check(sums.parameters, choose(plan.clients, plan.threshold))
     roles = {}
     for client in clients:
         noise, keys = (rng(purpose, number, client.name) for purpose in ("noise", "keys"))

@@ -8,6 +8,7 @@
       ledger/CLIENT.jsonl   its export, signed by the client, which reports and verification read
       roster.json           public keys of the parties
       transcript/0001.jsonl signed, hash-chained record of each round's masked sum
+      journal/CLIENT.sqlite what each client remembers of its sums: one contribution to a model, one unmask in a sum
       messages.jsonl        round, phase, size and digest of every message
       metrics.jsonl         what was measured, round by round
       adapter.safetensors   the released adapter
@@ -34,14 +35,17 @@ from securefed.adapters.base import top1
 from securefed.adapters.cachefl import CacheFL
 from securefed.aggregation.decryptor import Decryptor
 from securefed.aggregation.identity import Federation
+from securefed.aggregation.journal import open_journals
+from securefed.aggregation.masked_client import LEAST
 from securefed.aggregation.parameters import DIGEST
+from securefed.aggregation.policy import Policy
 from securefed.aggregation.provision import to_json
 from securefed.data import datasets, partition
 from securefed.errors import ConfigError
 from securefed.plan import Plan
 from securefed.privacy.ledger import Ledger
 from securefed.rng import Source
-from securefed.rounds import Client, ServerState, Sources, run_round
+from securefed.rounds import Client, Owners, ServerState, Sources, run_round
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -196,6 +200,7 @@ def execute(
     ledgers: Path | None = None,
     budget: float | None = None,
     mirrors: Path | None = None,
+    policy: Path | None = None,
     vanishing: int = 0,
     rng: Sources = lambda _purpose, _round, _client: randomness.secure(),
     on_round: Callable[[int, float], None] = lambda _number, _accuracy: None,
@@ -209,6 +214,7 @@ def execute(
         budget: Epsilon that new ledgers allow over all runs; by default what this plan needs.
         mirrors: Folder in another place that remembers how far each ledger came; by default none, and a ledger that was
             replaced by an older copy goes unnoticed.
+        policy: File with the floor that the clients' owners set; by default the least one there is.
         vanishing: Simulated dropouts a round: other clients each time, gone after their noise was drawn.
         rng: Where each client's noise and keys come from. Anything but the operating system's generator is recorded,
             and the run's report says that it is not private.
@@ -217,24 +223,32 @@ def execute(
     Raises:
         ConfigError: If the plan or the folder does not hold; nothing has been charged.
         BudgetExceeded: If a ledger refuses; nothing has been charged.
+        PolicyViolation: If the plan is below the clients' floor; nothing has been charged.
     """
     if not 0 <= vanishing <= plan.max_dropouts:
         raise ConfigError(
             f"{vanishing} clients are to vanish each round, the plan tolerates {plan.max_dropouts} of {plan.clients}; "
             "raise max_dropouts (which adds noise) or let fewer vanish"
         )
+    floor = LEAST if policy is None else Policy.load(policy)
+    floor.check_clip(plan.clip_norm)
     create_folder(out)
     (out / "plan.toml").write_text(plan.to_toml(), encoding="utf-8")
     watch = Stopwatch()
     with open_ledgers(plan, ledgers or out / "ledger", budget=budget, mirrors=mirrors) as books:
         members = _members(plan, out)
         materials = prepare(plan, watch=watch)
-        with Lines(out / "metrics.jsonl") as metrics, Lines(out / "messages.jsonl") as messages:
+        with (
+            Lines(out / "metrics.jsonl") as metrics,
+            Lines(out / "messages.jsonl") as messages,
+            open_journals(out / "journal", plan.cohort) as journals,
+        ):
             state = _train(
                 plan,
                 materials,
                 books,
                 members,
+                Owners(floor, journals),
                 rng=rng,
                 vanishing=vanishing,
                 metrics=metrics,
@@ -256,6 +270,7 @@ def _train(
     materials: Materials,
     books: Mapping[str, Ledger],
     members: Federation,
+    owners: Owners,
     *,
     rng: Sources,
     vanishing: int,
@@ -298,6 +313,7 @@ def _train(
             rng=rng,
             members=members,
             decryptor=decryptor,
+            owners=owners,
             previous=head,
             lost=partial(_is_lost, absent(plan, number, vanishing)),
             record=partial(messages.message, number),

@@ -8,6 +8,9 @@ from safetensors.numpy import load_file
 
 from securefed import recipes, runs
 from securefed.adapters import clip
+from securefed.aggregation.journal import open_journals
+from securefed.aggregation.parameters import Context
+from securefed.aggregation.refusals import PolicyViolation, Replay
 from securefed.errors import BudgetExceeded, ConfigError, DigestError, LedgerError
 from securefed.plan import Plan
 from securefed.privacy.ledger import read_export
@@ -39,7 +42,7 @@ def test_a_run_leaves_what_its_module_says(finished):
         "report.md",
     }
     assert {name for name in left if name.endswith("0.jsonl")} == {"ledger/client-0.jsonl"}
-    assert {name for name in left if name.endswith("0.sqlite")} == {"ledger/client-0.sqlite"}
+    assert {name for name in left if name.endswith("0.sqlite")} == {"ledger/client-0.sqlite", "journal/client-0.sqlite"}
 
 
 def test_the_plan_in_the_folder_is_the_plan_of_the_run(finished, small_plan):
@@ -200,3 +203,23 @@ def test_a_ledger_that_was_put_back_to_an_older_copy_is_refused_where_a_mirror_i
 
     with pytest.raises(LedgerError, match="older copy"):
         runs.execute(small_plan, tmp_path / "second", **folders)
+
+
+@pytest.mark.parametrize("floor", ["clip_norm = 1e-6", "minimum_cohort = 50", "maximum_rounds = 1"])
+def test_a_plan_below_the_floor_of_the_clients_owners_charges_nothing(tmp_path, small_plan, floor):
+    (tmp_path / "policy.toml").write_text(floor + "\n")
+    (tmp_path / "policy.toml").chmod(0o600)
+    with pytest.raises(PolicyViolation):
+        runs.execute(small_plan, tmp_path / "run", policy=tmp_path / "policy.toml")
+
+    with runs.open_ledgers(small_plan, tmp_path / "run" / "ledger") as books:
+        assert not any(book.read().entries for book in books.values())
+
+
+def test_what_a_client_remembers_outlives_the_run(finished, small_plan):
+    """A round that it took part in is not begun again, by whatever server."""
+    run = next(line["run"] for line in lines(finished / "metrics.jsonl") if line["kind"] == "start")
+    with open_journals(finished / "journal", small_plan.cohort) as journals:
+        for journal in journals.values():
+            with pytest.raises(Replay, match="is not after round"):
+                journal.begin(Context(task=run, round=2, model=bytes(32), plan=bytes.fromhex(small_plan.digest)))
