@@ -9,10 +9,12 @@ import hashlib
 from collections.abc import Iterator
 from typing import final
 
+import numpy as np
+
 from securefed.aggregation.encrypted_session import VOUCHER, EncryptedSession
 from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.refusals import Malformed, Replay, WrongContext
-from securefed.aggregation.residues import Residues
+from securefed.aggregation.residues import GROUP, Residues
 from securefed.aggregation.seal import PublicKey
 from securefed.aggregation.wire import Buffer, Kind, array_head, decode, string_head
 from securefed.encoding import RingVector
@@ -21,7 +23,7 @@ from securefed.encoding import RingVector
 def encrypted(
     session: EncryptedSession, key: PublicKey, fingerprint: bytes, vector: RingVector, voucher: bytes = b""
 ) -> Iterator[Buffer]:
-    """Yield the payload of an ENCRYPTED message in parts, one ciphertext after the other.
+    """Yield the payload of an ENCRYPTED message in parts, a few ciphertexts at a time.
 
     Args:
         session: The sum.
@@ -33,9 +35,10 @@ def encrypted(
     lanes = session.encryption.lanes
     yield array_head(3) + string_head(DIGEST) + fingerprint + string_head(len(voucher)) + voucher
     yield string_head(session.encryption.size(session.dim))
-    for start in range(0, session.dim, lanes.coordinates):
-        slots = lanes.encode(vector[start : start + lanes.coordinates])
-        yield session.ring.data.pack(key.encrypt(slots))
+    starts = range(0, session.dim, lanes.coordinates)
+    for first in range(0, len(starts), GROUP):
+        parts = (vector[start : start + lanes.coordinates] for start in starts[first : first + GROUP])
+        yield session.ring.data.pack(np.stack([key.encrypt(lanes.encode(part)) for part in parts]))
 
 
 @final

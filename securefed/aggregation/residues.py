@@ -20,6 +20,9 @@ from securefed.aggregation.wire import Buffer
 Residues: TypeAlias = npt.NDArray[np.uint64]
 """Ciphertexts, shape ``(..., 2, primes, degree)``; every number is below its prime."""
 
+GROUP = 8
+"""Ciphertexts that are packed together: fewer are slower, more take more memory."""
+
 
 @final
 class Modulus:
@@ -41,9 +44,9 @@ class Modulus:
         """Bytes of one packed ciphertext."""
         return packed_size(int(np.prod(self.shape)), self.bits)
 
-    def pack(self, ciphertext: Residues) -> Buffer:
-        """Return one ciphertext as ``size`` bytes."""
-        return pack(ciphertext.reshape(-1), self.bits)
+    def pack(self, ciphertexts: Residues) -> Buffer:
+        """Return ciphertexts as ``size`` bytes each: a ciphertext ends where a byte does."""
+        return pack(ciphertexts.reshape(-1), self.bits)
 
     def unpack(self, data: bytes | memoryview) -> Residues:
         """Return the ciphertexts that follow each other in some bytes, after every number is checked.
@@ -56,10 +59,11 @@ class Modulus:
         if rest or not count:
             raise Malformed(f"{len(data)} bytes are no whole number of ciphertexts of {self.size}")
         found = np.empty((count, *self.shape), dtype=np.uint64)
-        for place in range(count):
-            words = unpack(bytes(data[place * self.size : (place + 1) * self.size]), dim=found[0].size, bits=self.bits)
-            found[place] = to_ring(words, self.bits).reshape(self.shape)
-            self._check(found[place])
+        for first in range(0, count, GROUP):
+            some = found[first : first + GROUP]
+            packed = bytes(data[first * self.size : (first + len(some)) * self.size])
+            some[:] = to_ring(unpack(packed, dim=some.size, bits=self.bits), self.bits).reshape(some.shape)
+            self._check(some)
         return found
 
     def add(self, total: Residues, more: Residues) -> None:
@@ -87,8 +91,8 @@ class Modulus:
         for one in values:
             np.minimum(one, one - self._primes, out=one)
 
-    def _check(self, ciphertext: Residues) -> None:
-        if bool((ciphertext >= self._primes).any()):
+    def _check(self, ciphertexts: Residues) -> None:
+        if bool((ciphertexts >= self._primes).any()):
             raise Malformed("a ciphertext holds a number that is not below its prime")
-        if not ciphertext[1].any(axis=-1).all():
+        if not ciphertexts[:, 1].any(axis=-1).all():
             raise Transparent("a ciphertext has no mask: whoever sees it reads its content")
