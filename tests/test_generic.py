@@ -239,6 +239,13 @@ class Ahead(Around):
         return self.layer(features.flip(0).cumsum(0).flip(0))
 
 
+class Behind(Around):
+    """Every record sees those before it, as under causal attention: the first one touches all others."""
+
+    def forward(self, features):
+        return self.layer(features.cumsum(0))
+
+
 class Average(Around):
     """Divides by the number of records."""
 
@@ -333,6 +340,7 @@ REFUSED = [
     ),
     (Attention(), COUPLED),
     (Ahead(), COUPLED),
+    (Behind(), COUPLED),
     (Negatives(), COUPLED),
     (Average(), "depends on how many records"),
     (nn.Sequential(nn.Linear(toys.DIM, 8), nn.Dropout(0.1), nn.Linear(8, toys.CLASSES)), "dropout"),
