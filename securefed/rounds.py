@@ -221,8 +221,8 @@ def sum_of(
     number: int,
     members: Federation | None,
     previous: bytes,
-    decryptor: Decryptor | None = None,
-    owners: Owners = NOBODY,
+    decryptor: Decryptor | None,
+    owners: Owners,
 ) -> SecureSum:
     """Return the secure sum of one round, bound to this plan, run, round, adapter and the record of the round before.
 
@@ -306,7 +306,16 @@ def run_round(
             f"{len(names)} clients came, {', '.join(names[:3])} ..; the plan is for {plan.clients}: "
             f"{', '.join(plan.cohort[:3])} .. in this order. Noise is sized for its own cohort: make another plan"
         )
-    sums = sum_of(plan, state.adapter, run=run, number=number, members=members, previous=previous, decryptor=decryptor)
+    sums = sum_of(
+        plan,
+        state.adapter,
+        run=run,
+        number=number,
+        members=members,
+        previous=previous,
+        decryptor=decryptor,
+        owners=owners,
+    )
     if plan.secure != "plain":
         owners.policy.check(sums.parameters, choose(plan.clients, plan.threshold))
     roles = {}
