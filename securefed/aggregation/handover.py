@@ -1,8 +1,8 @@
 """Numbers in and out of SEAL's objects, which TenSEAL reads and writes only as files or number by number.
 
 On Linux the files are anonymous memory of this process and never on a disk, so masks and decrypted polynomials may pass
-through them. Elsewhere, or without ``zstandard`` to undo SEAL's compression, such secrets are read number by number,
-some times slower, and what is public goes in through a temporary file.
+through them. Elsewhere such secrets are read number by number, some times slower, and what is public goes in through a
+temporary file.
 """
 
 from __future__ import annotations
@@ -11,18 +11,15 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import zstandard
 
 IN_MEMORY = hasattr(os, "memfd_create") and Path("/proc/self/fd").exists()
-"""Whether files can be anonymous memory."""
-
-FAST = IN_MEMORY and find_spec("zstandard") is not None
-"""Whether whole arrays are read at once."""
+"""Whether files can be anonymous memory, and whole arrays be read at once."""
 
 _HEADER = 16
 """Bytes that SEAL writes before what it compressed."""
@@ -42,7 +39,7 @@ def put(kind: Any, context: Any, content: bytes) -> Any:
 
 def numbers(array: Any) -> npt.NDArray[np.uint64]:
     """Return the numbers of one of SEAL's arrays."""
-    return _at_once(array) if FAST else one_by_one(array)
+    return _at_once(array) if IN_MEMORY else one_by_one(array)
 
 
 def one_by_one(array: Any) -> npt.NDArray[np.uint64]:
@@ -61,8 +58,6 @@ def version() -> tuple[int, int]:
 
 
 def _at_once(array: Any) -> npt.NDArray[np.uint64]:
-    import zstandard
-
     size = 8 * array.size()
     with _file() as path:
         array.save(str(path))

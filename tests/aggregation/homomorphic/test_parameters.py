@@ -96,7 +96,6 @@ def test_numbers_are_the_same_read_at_once_and_one_by_one(scheme, monkeypatch):
     assert (handover.numbers(array) == handover.one_by_one(array)).all()
 
     monkeypatch.setattr(handover, "IN_MEMORY", False)
-    monkeypatch.setattr(handover, "FAST", False)
     key = SecretKey(ring(encryption))
     slots = np.arange(encryption.degree)
     assert (key.open(PublicKey(ring(encryption), key.public()).encrypt(slots)) == slots).all()
