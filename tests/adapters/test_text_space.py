@@ -13,6 +13,7 @@ from securefed.adapters.prompts import Prompts
 from securefed.adapters.text_space import Distil, PullBack, TextSpace, centred, second_moment
 from securefed.adapters.text_tower import TunedText, jacobian
 from securefed.errors import ConfigError
+from securefed.rng import seeded
 from tests.adapters import gradients, texts
 
 
@@ -150,6 +151,25 @@ def test_fits_that_do_nothing_or_run_away_are_refused(steps, learning_rate):
 def test_a_time_that_never_comes_is_refused():
     with pytest.raises(ConfigError, match="never"):
         adapter(when="never")
+
+
+def test_the_private_adapter_is_made_of_public_values_and_is_the_zero_shot_classifier_at_first():
+    public = gradients.unit(30, texts.model().dim, seed=9)
+    found = flora.drawn(texts.model(), texts.NAMES, templates=texts.TEMPLATES, public=public, rng=seeded(1))
+    features, labels = records()
+
+    assert torch.allclose(found.logits(features), found.zero_shot(features), rtol=1e-5)
+    assert torch.equal(found.fit.metric, public.T @ public / 30)
+    assert len(found.vector()) == len(texts.NAMES) * texts.model().dim
+    assert torch.equal(found.parameters, texts.low_rank().start)
+    assert found.provenance == "public"
+    moved = found.moved_to(
+        found.vector() - 1e-3 * found.record_gradients(features, labels).weighted_sum(torch.ones(11)).numpy()
+    )
+    released = replace(moved, fit=replace(found.fit, steps=40)).settled().released()
+    before, after = (torch.nn.functional.cross_entropy(each.logits(features), labels) for each in (found, released))
+    assert after < before
+    assert torch.equal(released.text, released.encoder.texts(released.parameters))
 
 
 class Bent:
