@@ -213,18 +213,10 @@ class Round:
     head: bytes
 
 
-def sum_of(
-    plan: Plan,
-    adapter: Adapter,
-    *,
-    run: str,
-    number: int,
-    members: Federation | None,
-    previous: bytes,
-    decryptor: Decryptor | None,
-    owners: Owners,
-) -> SecureSum:
-    """Return the secure sum of one round, bound to this plan, run, round, adapter and the record of the round before.
+def parameters_of(
+    plan: Plan, adapter: Adapter, *, run: str, number: int, previous: bytes, attempt: int = 0
+) -> Parameters:
+    """Return what every party of one round's sum is told, bound to this plan, run, round, adapter and earlier record.
 
     A client that was given another plan or another adapter derives other masks: the sum is then noise and is refused,
     not opened.
@@ -234,9 +226,10 @@ def sum_of(
         round=number,
         model=hashlib.sha256(adapter.vector().tobytes()).digest(),
         plan=bytes.fromhex(plan.digest),
+        attempt=attempt,
         previous=previous,
     )
-    parameters = Parameters(
+    return Parameters(
         bits=plan.bits,
         dim=plan.dim,
         cohort=plan.cohort,
@@ -244,6 +237,17 @@ def sum_of(
         context=context,
         limit=plan.encoding.largest_sum,
     )
+
+
+def sum_of(
+    plan: Plan,
+    parameters: Parameters,
+    *,
+    members: Federation | None,
+    decryptor: Decryptor | None,
+    owners: Owners,
+) -> SecureSum:
+    """Return the secure sum of one round, of the plan's kind."""
     if plan.secure == "mask":
         return MaskedSum(parameters, members, policy=owners.policy, journals=owners.journals)
     if plan.secure == "plain":
@@ -306,18 +310,10 @@ def run_round(
             f"{len(names)} clients came, {', '.join(names[:3])} ..; the plan is for {plan.clients}: "
             f"{', '.join(plan.cohort[:3])} .. in this order. Noise is sized for its own cohort: make another plan"
         )
-    sums = sum_of(
-        plan,
-        state.adapter,
-        run=run,
-        number=number,
-        members=members,
-        previous=previous,
-        decryptor=decryptor,
-        owners=owners,
-    )
+    parameters = parameters_of(plan, state.adapter, run=run, number=number, previous=previous)
+    sums = sum_of(plan, parameters, members=members, decryptor=decryptor, owners=owners)
     if plan.secure != "plain":
-        owners.policy.check(sums.parameters, choose(plan.clients, plan.threshold))
+        owners.policy.check(parameters, choose(plan.clients, plan.threshold))
     roles = {}
     for client in clients:
         noise, keys = (rng(purpose, number, client.name) for purpose in ("noise", "keys"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -63,7 +63,7 @@ class KnowsVector(State):
     """The client's own vector, and nothing of the others."""
 
     member: Member
-    vector: RingVector
+    vector: Callable[[], RingVector]
     rng: Source
 
     def answer(self, request: bytes) -> tuple[bytes, State]:
@@ -99,7 +99,7 @@ class KnowsSecrets(State):
     """The client's own vector and secrets."""
 
     member: Member
-    vector: RingVector
+    vector: Callable[[], RingVector]
     rng: Source
     secrets: Secrets
     advert: Advert
@@ -168,7 +168,7 @@ class KnowsKeys(State):
     """The client's own vector, the seed of its self mask, and the keys that it shares with each peer."""
 
     member: Member
-    vector: RingVector
+    vector: Callable[[], RingVector]
     graph: Graph
     self_mask: bytes
     masks: Mapping[int, bytes]
@@ -186,7 +186,7 @@ class KnowsKeys(State):
             self.member.journal.contribute(session.parameters.context)
         size = packed_size(session.length, session.parameters.bits)
         head = array_head(1) + string_head(size)
-        payload = itertools.chain([head], self._masked(owners))
+        payload = itertools.chain([head], self._masked(owners, self.vector()))
         answer, sent = self.member.stream(Kind.MASKED, payload, length=len(head) + size)
         return answer, KnowsShares(self.member, self.graph, sharing, shares, sent)
 
@@ -200,7 +200,7 @@ class KnowsKeys(State):
             raise BadBox(f"the shares of {self.member.session.name(owner)!r} are not those it committed to")
         return held
 
-    def _masked(self, owners: tuple[int, ...]) -> Iterator[Buffer]:
+    def _masked(self, owners: tuple[int, ...], vector: RingVector) -> Iterator[Buffer]:
         """Yield the vector and its count coordinates under the self mask and every pairwise mask, packed.
 
         Every piece takes the memory of the one before.
@@ -216,7 +216,7 @@ class KnowsKeys(State):
         )
         scratch = np.empty(CHUNK // word(bits).itemsize, dtype=word(bits))
         for piece in pieces(session.length, word(bits).itemsize):
-            part, own = scratch[: piece.stop - piece.start], self.vector[piece.start : min(piece.stop, dim)]
+            part, own = scratch[: piece.stop - piece.start], vector[piece.start : min(piece.stop, dim)]
             np.copyto(part[: len(own)], own, casting="unsafe")
             part[len(own) :] = 1
             masks.apply(part)

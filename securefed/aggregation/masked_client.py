@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import final
+
+import numpy as np
 
 from securefed.aggregation.base import ClientRole
 from securefed.aggregation.client_states import Finished, KnowsVector, State
@@ -25,7 +28,8 @@ class MaskedClient(ClientRole):
     Args:
         session: What this client was told about the sum.
         identity: Its signing key; the name must be in the cohort.
-        vector: Its vector, shape ``(dim,)``, coordinates below ``2**bits``.
+        vector: Its vector, shape ``(dim,)``, coordinates below ``2**bits``; or what makes it, called at most once: when
+            it is due, after the journal has noted that it leaves. So a sum that fails before costs no budget.
         rng: Where its secrets come from.
         policy: The floor that its owner set.
         journal: What it remembers of earlier sums; None remembers nothing beyond this one.
@@ -42,20 +46,34 @@ class MaskedClient(ClientRole):
         self,
         session: Session,
         identity: Identity,
-        vector: RingVector,
+        vector: RingVector | Callable[[], RingVector],
         *,
         rng: Source,
         policy: Policy = LEAST,
         journal: Journal | None = None,
     ) -> None:
         policy.check(session.parameters, session.topology)
-        session.parameters.check(identity.name, vector)
+        if isinstance(vector, np.ndarray):
+            session.parameters.check(identity.name, vector)
         member = Member(session, identity, session.parameters.index(identity.name), journal)
         self.name = identity.name
-        self._state: State = KnowsVector(member, vector, rng)
+        self._state: State = KnowsVector(member, _made(member, vector), rng)
 
     def answer(self, request: bytes) -> bytes:
         """Return the answer to the server's request of this phase; see :class:`ClientRole`."""
         state, self._state = self._state, Finished()
         answer, self._state = state.answer(request)
         return answer
+
+
+def _made(member: Member, vector: RingVector | Callable[[], RingVector]) -> Callable[[], RingVector]:
+    """Return what gives a client's vector; one that is made later is checked then."""
+
+    def give() -> RingVector:
+        if isinstance(vector, np.ndarray):
+            return vector
+        made = vector()
+        member.session.parameters.check(member.identity.name, made)
+        return made
+
+    return give

@@ -150,7 +150,7 @@ def poison() -> Finding:
     base = Rig(7).parameters
     rig = Rig(parameters=replace(base, limit=7 * 999))
     huge = np.full(base.dim, 2**30, dtype=np.uint64)
-    rig.change_mind(TRAITOR, vector=huge)
+    rig.change_mind(TRAITOR, vector=lambda: huge)
     return aborts(rig.run(), InconsistentSum)
 
 

@@ -124,7 +124,7 @@ def clear_counts(patch: Patch) -> None:
 
     def chatty(self, request):
         frame, state = answer(self, request)
-        return frame[:-8] + int(self.vector.sum()).to_bytes(8, "little"), state
+        return frame[:-8] + int(self.vector().sum()).to_bytes(8, "little"), state
 
     def lenient(kind, data, *, size):
         return data[HEADER : HEADER + int.from_bytes(data[6:HEADER], "big")]
