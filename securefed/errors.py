@@ -97,4 +97,12 @@ class LedgerError(SecureFedError):
 
 
 class VerificationError(SecureFedError):
-    """A recorded value that differs from its recomputation."""
+    """A recorded value that differs from its recomputation.
+
+    Attributes:
+        where: What does not hold, as ``FILE`` or ``FILE:LINE``; empty if the error is about no file.
+    """
+
+    def __init__(self, message: str, *, where: str = "") -> None:
+        super().__init__(f"{where}: {message}" if where else message)
+        self.where = where

@@ -30,6 +30,7 @@ from securefed.aggregation.topology import choose
 from securefed.encoding import Integers, RingVector, Vector
 from securefed.errors import ConfigError
 from securefed.plan import Plan
+from securefed.privacy.book import SEEDED
 from securefed.privacy.events import Event
 from securefed.privacy.ledger import Ledger
 from securefed.privacy.release import release
@@ -185,9 +186,12 @@ def _ask(
             raise ConfigError(f"{client.name} has no batches; give it plan.batches(run) once, for the whole run")
         batches = FullBatch(plan.event)
 
+    # In the client's own, signed ledger: nobody else can make a run with seeded noise look like one without.
+    purpose = "train" if rng.is_secret else SEEDED
+
     def charge(event: Event) -> None:
         with stage("ledger"):
-            ledger.charge(event, run=run, round=number, purpose="train", plan_digest=plan.digest)
+            ledger.charge(event, run=run, round=number, purpose=purpose, plan_digest=plan.digest)
 
     with stage("noise"):
         units = 1 if plan.unit == "client" else len(client.labels)

@@ -12,6 +12,7 @@
       messages.jsonl        round, phase, size and digest of every message
       metrics.jsonl         what was measured, round by round
       adapter.safetensors   the released adapter
+      files.json            digests of all these but the SQLite files, signed by the server
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING, Self, final
 
 from safetensors.numpy import save_file
 
+from securefed import inventory
 from securefed import rng as randomness
 from securefed.adapters import clip
 from securefed.adapters.base import top1
@@ -263,6 +265,7 @@ def execute(
                 book.export(out / "ledger" / f"{name}.jsonl", sign=members.clients[name].sign)
             digest = hashlib.sha256((out / "adapter.safetensors").read_bytes()).hexdigest()
             metrics.append(kind="end", adapter_sha256=digest, seconds=watch.seconds)
+        inventory.write(out, sign=members.server.sign)
 
 
 def _train(

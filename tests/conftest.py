@@ -1,12 +1,13 @@
 """One small, real run that the tests of reports, verification and command line share."""
 
 import shutil
+from unittest import mock
 
 import pytest
 
-from securefed import recipes, runs
+from securefed import inventory, recipes, runs
+from securefed.aggregation.identity import Federation
 from securefed.reports import render
-from securefed.reports.report import RunRecord, build
 
 
 @pytest.fixture(scope="session")
@@ -23,11 +24,31 @@ def small_plan():
 
 
 @pytest.fixture(scope="session")
-def _finished(small_plan, tmp_path_factory):
-    out = tmp_path_factory.mktemp("run") / "run"
-    runs.execute(small_plan, out, vanishing=1)
-    render.write(build(RunRecord.read(out)), out)
-    return out
+def _run(small_plan, tmp_path_factory):
+    """The folder, and the private keys of everybody in it."""
+    out, made, throwaway = tmp_path_factory.mktemp("run") / "run", [], Federation.throwaway
+    keep = lambda names, *, rng: made.append(throwaway(names, rng=rng)) or made[-1]  # noqa: E731
+    with mock.patch.object(Federation, "throwaway", keep):
+        runs.execute(small_plan, out, vanishing=1)
+    render.write_report(out)
+    return out, made[0]
+
+
+@pytest.fixture(scope="session")
+def _finished(_run):
+    return _run[0]
+
+
+@pytest.fixture(scope="session")
+def members(_run):
+    """The parties of the finished run, with their private keys."""
+    return _run[1]
+
+
+@pytest.fixture
+def reseal(finished, members):
+    """Write and sign the inventory of the finished run again, as only its server could."""
+    return lambda: inventory.write(finished, sign=members.server.sign)
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ def test_a_run_leaves_what_its_module_says(finished):
         "transcript/0003.jsonl",
         "metrics.jsonl",
         "adapter.safetensors",
+        "files.json",
         "report.json",
         "report.md",
     }
@@ -184,7 +185,7 @@ def test_every_setting_runs_to_a_report_that_verifies(tmp_path, small_plan, chan
     plan = Plan.create(**values | ({"epsilon": None} if changes.get("setting") == "none" else {}))
     runs.execute(plan, tmp_path / "run")
     render.write(build(RunRecord.read(tmp_path / "run")), tmp_path / "run")
-    report = verify(tmp_path / "run")
+    report = verify(tmp_path / "run").report
 
     assert len(report["accuracy_by_round"]) == plan.rounds
     if plan.private:

@@ -88,7 +88,7 @@ def load_roster(path: Path, *, root: bytes) -> Roster:
         content = json.loads(path.read_text(encoding="utf-8"))
         clients = {str(name): bytes.fromhex(key) for name, key in content["clients"].items()}
         roster = Roster(bytes.fromhex(content["server"]), clients)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path} is not a roster: {error}") from error
     if roster.root != root:
         raise DigestError(f"{path} has root {roster.root.hex()}, {root.hex()} was pinned; do not use it")

@@ -50,45 +50,53 @@ class Verified:
     head: bytes
 
 
-def verify_transcript(lines: Iterable[str], roster: Roster) -> Verified:
+def verify_transcript(lines: Iterable[str], roster: Roster, *, where: str = "transcript") -> Verified:
     """Recompute and check everything that a transcript says.
+
+    Args:
+        lines: Of the transcript.
+        roster: The public keys of the parties.
+        where: The transcript's name in errors.
 
     Raises:
         VerificationError: Names the first line that does not hold.
     """
-    entries, head = _chain([line.rstrip("\n") for line in lines])
+    entries, head = _chain([line.rstrip("\n") for line in lines], where)
+    reader = _Reader(entries, head, roster)
     try:
-        return _Reader(entries, head, roster).verified()
-    except VerificationError:
-        raise
+        return reader.verified()
+    except VerificationError as error:
+        raise VerificationError(str(error), where=f"{where}:{reader.line}") from error
     except (SecureFedError, KeyError, TypeError, ValueError, StopIteration) as error:
-        raise VerificationError(f"the transcript does not hold: {type(error).__name__}: {error}") from error
+        raise VerificationError(
+            f"it does not hold: {type(error).__name__}: {error}", where=f"{where}:{reader.line}"
+        ) from error
 
 
-def _chain(lines: Sequence[str]) -> tuple[list[dict[str, Any]], bytes]:
+def _chain(lines: Sequence[str], where: str) -> tuple[list[dict[str, Any]], bytes]:
     """Return the entries, if every line is canonical and holds the hash of the one before."""
     entries: list[dict[str, Any]] = []
     head = None
     for number, line in enumerate(lines):
-        entry = _parse(line, number)
+        entry = _parse(line, f"{where}:{number + 1}")
         if entry.get("line") != number or (head is not None and entry.get("previous") != head.hex()):
             raise VerificationError(
-                f"line {number} does not follow the line before it: something was changed or removed"
+                "it does not follow the line before it: something was changed or removed", where=f"{where}:{number + 1}"
             )
         entries.append(entry)
         head = hashlib.sha256(line.encode()).digest()
     if head is None:
-        raise VerificationError("the transcript is empty")
+        raise VerificationError("the transcript is empty", where=where)
     return entries, head
 
 
-def _parse(line: str, number: int) -> dict[str, Any]:
+def _parse(line: str, where: str) -> dict[str, Any]:
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise VerificationError(f"line {number} is not JSON") from error
+        raise VerificationError("it is not JSON", where=where) from error
     if not isinstance(entry, dict) or canonical(entry) != line:
-        raise VerificationError(f"line {number} is not canonical JSON")
+        raise VerificationError("it is not canonical JSON", where=where)
     return entry
 
 
@@ -103,10 +111,15 @@ class _Reader:
         self._roster = roster
         self._refusals: list[tuple[str, str]] = []
         self._now = next(self._entries)
-        self._session = self._read_session()
+
+    @property
+    def line(self) -> int:
+        """Number of the line that is being read, from 1."""
+        return int(self._now["line"]) + 1
 
     def verified(self) -> Verified:
         """Return what the transcript says, after all of it is checked."""
+        self._session = self._read_session()
         answers, members = {}, {}
         for kind in _ORDER:
             answers[kind], members[kind] = self._read_phase(kind)
@@ -125,10 +138,10 @@ class _Reader:
 
     def _read_session(self) -> Session:
         if self._now["kind"] != "plan" or self._now["format"] != FORMAT:
-            raise VerificationError(f"line 0 is not a plan of format {FORMAT}")
+            raise VerificationError(f"it is not a plan of format {FORMAT}")
         session = Session(read_plan(bytes.fromhex(self._now["plan"]), self._roster), self._roster)
         if self._now["previous"] != session.parameters.context.previous.hex():
-            raise VerificationError("line 0 does not follow the round before that its plan names")
+            raise VerificationError("it does not follow the round before that its plan names")
         self._now = next(self._entries)
         return session
 
@@ -152,7 +165,7 @@ class _Reader:
             self._refusals.append((self._now["client"], self._now["reason"]))
             return
         if (self._now["kind"], self._now["message"]) != ("answer", kind.name) or place in answers:
-            raise VerificationError(f"line {self._now['line']} does not belong among the answers {kind.name}")
+            raise VerificationError(f"it does not belong among the answers {kind.name}")
         checksum, signature = bytes.fromhex(self._now["payload"]), bytes.fromhex(self._now["signature"])
         self._session.verify(kind, place, self._session.server, checksum, signature)
         answers[place] = (checksum, signature)

@@ -20,6 +20,9 @@ Json: TypeAlias = dict[str, Any]
 FORMAT = "securefed-ledger/1"
 HEADER = frozenset({"dataset", "budget_epsilon", "budget_delta", "filter"})
 
+SEEDED = "train with seeded noise"
+"""Purpose of a charge whose noise can be repeated: what was charged protects nothing."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,7 +143,7 @@ def parse(lines: Iterable[str], *, where: str) -> Book:
                 header = _header(values)
             else:
                 entries.append(Entry.from_json(values))
-        except (VerificationError, ValueError, KeyError, AttributeError, TypeError) as error:
+        except (VerificationError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise LedgerError(f"{where} line {number} does not hold: {error}") from error
         heads.append(digest(line))
     if not header:
@@ -229,7 +232,7 @@ def _header(values: Json) -> Json:
 def _signature(line: str) -> str | None:
     try:
         values = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return values["signature"] if isinstance(values, dict) and set(values) == {"signature"} else None
 

@@ -1,14 +1,14 @@
-"""A report's plain values to what people read: JSON, Markdown and a plot."""
+"""A report's plain values to what people read."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from securefed.errors import ConfigError
 from securefed.reports.bounds import in_words
-from securefed.reports.report import Json
+from securefed.reports.record import Json, RunRecord
+from securefed.reports.report import build
 
 ACCOUNTANTS = {
     "stated": "the tightest bound that is proved: the one stated",
@@ -19,18 +19,35 @@ ACCOUNTANTS = {
 }
 
 
+def write_report(folder: Path) -> dict[str, Path]:
+    """Derive the report of a finished run from its folder and write it there.
+
+    Returns:
+        The files by kind: ``json``, ``md`` and ``html``.
+
+    Raises:
+        ConfigError: If the folder is not a finished run, or cannot be written.
+    """
+    write(build(RunRecord.read(folder)), folder)
+    return {kind: folder / f"report.{kind}" for kind in ("json", "md")}
+
+
 def write(report: Json, folder: Path) -> None:
-    """Write ``report.json``, ``report.md`` and ``report.png`` into a folder.
+    """Write a report's renderings into a folder.
 
     Raises:
         ConfigError: If the folder cannot be written.
     """
     try:
-        (folder / "report.json").write_text(to_json(report), encoding="utf-8")
-        (folder / "report.md").write_text(to_markdown(report), encoding="utf-8")
-        plot(report, folder / "report.png")
+        for name, text in renderings(report).items():
+            (folder / name).write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise ConfigError(f"the report cannot be written to {folder}: {error.strerror}") from error
+
+
+def renderings(report: Json) -> dict[str, str]:
+    """Return every file that a report is written to, by name; each follows from the values alone, to the byte."""
+    return {"report.json": to_json(report), "report.md": to_markdown(report)}
 
 
 def to_json(report: Json) -> str:
@@ -54,7 +71,6 @@ def to_markdown(report: Json) -> str:
     parts += [
         "## Accuracy and spend by round",
         _rounds(report),
-        "![Accuracy and epsilon by round](report.png)",
         "## Mechanism",
         _bullets([f"{name}: {_shown(value)}" for name, value in report["mechanism"].items()]),
         "## Secure sum",
@@ -142,54 +158,3 @@ def _bullets(items: list[str]) -> str:
 
 def _shown(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def plot(report: Json, path: Path) -> None:
-    """Draw accuracy and epsilon over the rounds and, for a private run, delta against epsilon."""
-    # The object interface leaves matplotlib's global state alone and needs no display.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11.0 if report["spend"] else 7.2, 4.0), layout="constrained")
-    FigureCanvasAgg(figure)
-    if report["spend"]:
-        axes, right = figure.subplots(1, 2, width_ratios=(2, 1))
-        _delta_curve(report, right)
-    else:
-        axes = figure.subplots()
-    rounds = range(1, report["rounds"] + 1)
-    axes.plot(
-        [0, *rounds], [report["initial_accuracy"], *report["accuracy_by_round"]], color="#0b6e99", label="accuracy"
-    )
-    axes.axhline(report["zero_shot_accuracy"], color="#555555", linestyle=":", label="zero-shot accuracy")
-    axes.set(xlabel="round", ylabel="accuracy on the held-out split", xlim=(0, report["rounds"]))
-    handles = list(axes.get_lines())
-    if report["spend"]:
-        spent = axes.twinx()
-        (line,) = spent.plot([0, *rounds], [0, *report["spend"]["per_round"]], color="#b3541e", linestyle="--")
-        line.set_label(f"ε spent (δ = {report['delta']:g})")
-        spent.set(ylabel="ε spent", ylim=(0, None))
-        handles.append(line)
-    axes.legend(handles=handles, loc="center right", frameon=False)
-    title = f"{report['data']}, {report['setting']}, {report['clients']} clients"
-    axes.set_title(
-        title if report["private"] else f"NOT PRIVATE: {title}", color="black" if report["private"] else "#b00020"
-    )
-    axes.grid(alpha=0.25)
-    figure.savefig(path, dpi=120)
-
-
-def _delta_curve(report: Json, axes: Any) -> None:
-    epsilons, deltas = zip(*report["bounds"]["delta_curve"], strict=True)
-    axes.semilogy(epsilons, deltas, color="#0b6e99")
-    axes.plot([report["epsilon"]], [report["delta"]], "o", color="#b3541e")
-    axes.annotate(
-        f"({report['epsilon']:.2f}, {report['delta']:g})",
-        (report["epsilon"], report["delta"]),
-        xytext=(-6, -4),
-        textcoords="offset points",
-        ha="right",
-        va="top",
-    )
-    axes.set(xlabel="ε", ylabel="δ(ε)", title="all that these charges allow", ylim=(report["delta"] / 1e3, 1))
-    axes.grid(alpha=0.25)

@@ -5,26 +5,21 @@ Epsilon is computed from the exported ledgers, never read from a place where it 
 
 from __future__ import annotations
 
-import importlib.metadata
+import hashlib
 import json
 import math
-import platform
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, TypeAlias, final
+from typing import Literal, TypeAlias
 
-from securefed.errors import ConfigError, VerificationError
 from securefed.plan import Plan
-from securefed.privacy.ledger import Book, read_export
+from securefed.privacy.ledger import Book
 from securefed.reports.bounds import bounds, epsilon
+from securefed.reports.record import Json, RunRecord
 from securefed.reports.statements import definition, trust, unprotected
+from securefed.reports.sums import secure_sum
 
-Json: TypeAlias = dict[str, Any]
+__all__ = ["Json", "RunRecord", "build"]
+
 Status: TypeAlias = Literal["enforced", "attested", "violated"]
-
-VERSIONED = ("securefed", "numpy", "torch", "open_clip_torch", "cryptography", "dp-accounting")
 
 SHARED = ("distributed", "client-level")
 """Settings whose noise is a sum of shares, so that one client's message is not private by itself."""
@@ -40,97 +35,17 @@ SAMPLED = {
 }
 
 
-@final
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunRecord:
-    """What a run left on disk, read and checked for completeness.
-
-    Attributes:
-        plan: Its public choices.
-        start: The first line of its metrics.
-        rounds: One line a round.
-        end: The last line, or empty if the run did not finish.
-        ledgers: Each client's exported ledger, all runs on its data included.
-        messages: Size and digest of every message.
-    """
-
-    plan: Plan
-    start: Json
-    rounds: Sequence[Json]
-    end: Json
-    ledgers: Mapping[str, Book]
-    messages: Sequence[Json] = field(repr=False)
-
-    @classmethod
-    def read(cls, folder: Path) -> RunRecord:
-        """Read a run directory.
-
-        Raises:
-            ConfigError: If it is not one, or the run did not finish.
-            LedgerError: If an exported ledger's chain does not hold.
-        """
-        plan = Plan.from_toml(folder / "plan.toml")
-        lines = read_lines(folder / "metrics.jsonl")
-        kinds = defaultdict(list)
-        for line in lines:
-            kinds[line.get("kind")].append(line)
-        if len(kinds["start"]) != 1 or len(kinds["end"]) != 1:
-            raise ConfigError(
-                f"the run in {folder} did not finish; start it again in a new folder with the same ledger"
-            )
-        exports = sorted((folder / "ledger").glob("*.jsonl"))
-        return cls(
-            plan=plan,
-            start=kinds["start"][0],
-            rounds=kinds["round"],
-            end=kinds["end"][0],
-            ledgers={path.stem: read_export(path) for path in exports},
-            messages=read_lines(folder / "messages.jsonl"),
-        )
-
-
-def read_file(path: Path) -> bytes:
-    """Read a file of a run.
-
-    Raises:
-        ConfigError: If it is missing.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}; is this the folder of a finished run?") from error
-
-
-def read_lines(path: Path) -> list[Json]:
-    """Read a file of JSON lines.
-
-    Raises:
-        ConfigError: If it is missing.
-        VerificationError: If a line is not a JSON object.
-    """
-    lines = []
-    for number, line in enumerate(read_file(path).splitlines(), 1):
-        try:
-            value = json.loads(line)
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise VerificationError(f"{path.name} line {number} is not a JSON object")
-        lines.append(value)
-    return lines
-
-
 def build(record: RunRecord) -> Json:
     """Return the report of a run as plain values, ready for JSON."""
     plan = record.plan
-    return {
-        "schema": "securefed-report/1",
+    values = {
+        "schema": "securefed-report/2",
         "warnings": warnings(record),
         **privacy(record),
-        "accuracy": record.rounds[-1]["accuracy"],
-        "zero_shot_accuracy": record.start["zero_shot_accuracy"],
-        "initial_accuracy": record.start["initial_accuracy"],
-        "accuracy_by_round": [line["accuracy"] for line in record.rounds],
+        "accuracy": record.rounds[-1].accuracy,
+        "zero_shot_accuracy": record.start.zero_shot_accuracy,
+        "initial_accuracy": record.start.initial_accuracy,
+        "accuracy_by_round": [line.accuracy for line in record.rounds],
         "data": plan.data,
         "partition": plan.partition,
         "setting": plan.setting,
@@ -146,13 +61,22 @@ def build(record: RunRecord) -> Json:
         "mechanism": mechanism(plan),
         "secure_sum": secure_sum(record),
         "unprotected": unprotected(plan),
-        "seconds": record.end["seconds"],
+        "seconds": record.end.seconds,
         "plan_digest": plan.digest,
         "model": {"name": plan.model, "sha256": plan.model_digest},
-        "adapter_sha256": record.end["adapter_sha256"],
-        "versions": {name: importlib.metadata.version(name) for name in VERSIONED}
-        | {"python": platform.python_version()},
+        "adapter_sha256": record.end.adapter_sha256,
+        "versions": dict(record.files.versions),
     }
+    return values | {"digest": digest_of(values)}
+
+
+def digest_of(report: Json) -> str:
+    """Return the SHA-256 of a report's values without their digest.
+
+    Recomputed floats may differ in their last digits; the digest finds a change even there.
+    """
+    values = {name: value for name, value in report.items() if name != "digest"}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def warnings(record: RunRecord) -> list[str]:
@@ -160,7 +84,7 @@ def warnings(record: RunRecord) -> list[str]:
     found = []
     if not record.plan.private:
         found.append("NOT PRIVATE: this run was made without differential privacy.")
-    elif not record.start["secret_noise"]:
+    elif not record.start.secret_noise:
         found.append("NOT PRIVATE: keys and noise came from a seed; anybody who knows it can take the noise away.")
     if record.plan.secure == "plain":
         found.append("NOT CONFIDENTIAL: updates travelled in the clear; the server saw each client's update.")
@@ -176,11 +100,11 @@ def privacy(record: RunRecord) -> Json:
         return {"private": False, "epsilon": None, "delta": plan.delta, "spend": None}
     clients = {name: client_spend(book, plan) for name, book in record.ledgers.items()}
     worst = max(clients.values(), key=lambda spend: spend["epsilon"])
-    own = [entry for entry in next(iter(record.ledgers.values())).entries if entry.run == record.start["run"]]
+    own = [entry for entry in next(iter(record.ledgers.values())).entries if entry.run == record.start.run]
     rounds = [tuple(entry.event for entry in own if entry.round <= number) for number in range(1, plan.rounds + 1)]
     book = record.ledgers[next(name for name, spend in clients.items() if spend is worst)]
     return {
-        "private": bool(record.start["secret_noise"]),
+        "private": bool(record.start.secret_noise),
         "epsilon": worst["epsilon"],
         "delta": plan.delta,
         "epsilon_target": plan.epsilon,
@@ -234,21 +158,6 @@ def mechanism(plan: Plan) -> Json:
     return shown
 
 
-def secure_sum(record: RunRecord) -> Json:
-    """Return what travelled and who was in each sum."""
-    sent: dict[str, int] = defaultdict(int)
-    for line in record.messages:
-        sent[line["direction"]] += line["bytes"]
-    pairs = record.plan.clients * len(record.rounds)
-    return {
-        "threshold": record.plan.threshold,
-        "survivors_by_round": [line["survivors"] for line in record.rounds],
-        "messages": len(record.messages),
-        "bytes_up_per_client_and_round": sent["answer"] / pairs,
-        "bytes_down_per_client_and_round": sent["request"] / pairs,
-    }
-
-
 def assumptions(record: RunRecord) -> list[Json]:
     """Return what the guarantee rests on, and whether the code enforces it or somebody has to vouch for it."""
     plan = record.plan
@@ -258,8 +167,8 @@ def assumptions(record: RunRecord) -> list[Json]:
     def item(statement: str, status: Status, evidence: str) -> Json:
         return {"assumption": statement, "status": status, "evidence": evidence}
 
-    least = min(len(line["survivors"]) for line in record.rounds)
-    secret = bool(record.start["secret_noise"])
+    least = min(len(line.survivors) for line in record.rounds)
+    secret = bool(record.start.secret_noise)
     found = [
         item(CLIPPED[plan.unit], "enforced", f"clip_norm {plan.clip_norm:.6g}"),
         item("initial parameters do not depend on records", "enforced", "keys come from generated images"),

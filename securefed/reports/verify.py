@@ -1,89 +1,172 @@
-"""Check a run directory from itself alone: chains, digests, and every figure of the report recomputed."""
+"""Check a run from its folder or bundle alone, without a network: chains, signatures, digests, and every figure again.
+
+What holds is that the folder is one run, whole and unchanged since its server signed the inventory, that each client
+signed its own ledger and its part of each masked sum, and that the report follows from them. What cannot be seen from a
+folder: whether the roster's keys belong to whom they are said to belong to (compare ``roster_root`` with a root from
+elsewhere, or pass it), whether a client's ledger was replaced by an older copy before it was exported, what the server
+alone vouches for (accuracies, seconds, sizes of messages), and whether a result of an audit was taken out that had been
+added after the run.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import final
 
+from securefed import inventory
 from securefed.aggregation import identity
-from securefed.aggregation.identity import Roster
-from securefed.aggregation.parameters import DIGEST
-from securefed.aggregation.provision import load_roster
-from securefed.aggregation.verification import verify_transcript
-from securefed.errors import ConfigError, VerificationError
+from securefed.errors import SecureFedError, VerificationError
 from securefed.privacy.ledger import read_export
-from securefed.reports.report import Json, RunRecord, build, read_file
+from securefed.reports import bundle, render
+from securefed.reports.record import Json, RunRecord, read_file, read_object, read_roster, read_start
+from securefed.reports.report import build, digest_of
+from securefed.reports.sums import KEEPS_TRANSCRIPTS, verified_sums
 
 TOLERANCE = 1e-9
 """Relative difference that recomputed floats may have on another machine."""
 
-MACHINE = ("versions",)
-"""Entries of a report that speak of the machine it was made on."""
+UNCHECKED = "ledger/*.sqlite, journal/*.sqlite: files of the clients' owners, which change after the run"
 
 
-def verify(folder: Path) -> Json:
-    """Recompute a run's report and compare it with the one on disk.
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Findings:
+    """What was checked and found to hold.
+
+    Attributes:
+        report: The report, recomputed.
+        checks: What holds, a sentence each.
+        unchecked: What was not looked at, and why.
+        roster_root: SHA-256 of the roster on which every signature rests.
+        root_was_pinned: Whether it was compared with one that the caller knew.
+    """
+
+    report: Json = field(repr=False)
+    checks: tuple[str, ...]
+    unchecked: tuple[str, ...]
+    roster_root: str
+    root_was_pinned: bool
+
+
+def verify(path: Path, *, roster_root: str | None = None) -> Findings:
+    """Check a run's folder, or a bundle of it.
+
+    Args:
+        path: A folder, or a file that :func:`securefed.reports.bundle.bundle` wrote.
+        roster_root: The roster's root as it is known from elsewhere, in hexadecimal; without it every signature rests
+            on the roster that came with the run.
 
     Returns:
-        The recomputed report.
+        What holds.
 
     Raises:
         ConfigError: If the folder is not a finished run with a report.
         LedgerError: If a ledger's chain does not hold.
-        VerificationError: If anything differs; the message names the first difference.
+        VerificationError: If anything differs; names the first file, and line where there is one, that does not hold.
     """
+    if path.is_file():
+        with tempfile.TemporaryDirectory() as folder:
+            bundle.extract(path, Path(folder))
+            return _verify(Path(folder), roster_root)
+    return _verify(path, roster_root)
+
+
+def _verify(folder: Path, pinned: str | None) -> Findings:
+    _check_inventory(folder)
     record = RunRecord.read(folder)
-    if record.start["plan_digest"] != record.plan.digest:
+    if pinned is not None and record.roster.root.hex() != pinned.strip().lower():
         raise VerificationError(
-            "plan.toml is not the plan of this run: its digest differs from the one in metrics.jsonl"
+            f"its root is {record.roster.root.hex()}, not {pinned}: these are not the parties you know",
+            where="roster.json",
         )
-    adapter = hashlib.sha256(read_file(folder / "adapter.safetensors")).hexdigest()
-    if adapter != record.end["adapter_sha256"]:
-        raise VerificationError("adapter.safetensors is not the adapter of this run: its digest differs")
+    if record.start.plan_digest != record.plan.digest:
+        raise VerificationError(
+            "it is not the plan of this run: its digest is not that of the metrics", where="plan.toml"
+        )
+    _check_adapter(folder, record)
     _check_charges(record)
-    roster = _roster(folder, record)
-    _check_signatures(folder, record, roster)
-    _check_transcripts(folder, record, roster)
-    recomputed: Json = json.loads(json.dumps(build(record)))
-    difference = _first_difference(_read(folder / "report.json"), recomputed, "report")
-    if difference:
-        raise VerificationError(f"report.json does not follow from the run: {difference}")
-    return recomputed
+    _check_signatures(folder, record)
+    verified_sums(record)
+    recomputed: Json = json.loads(render.to_json(build(record)))
+    _check_report(folder, recomputed)
+    return Findings(
+        report=recomputed,
+        checks=tuple(_checks(record)),
+        unchecked=(UNCHECKED,),
+        roster_root=record.roster.root.hex(),
+        root_was_pinned=pinned is not None,
+    )
+
+
+def _checks(record: RunRecord) -> list[str]:
+    """Return what the checks that passed say."""
+    found = [
+        f"{len(record.files.files)} files are what the inventory lists, which the server signed",
+        "plan and adapter are those of the run",
+    ]
+    if record.plan.private:
+        charges = sum(len(book.entries) for book in record.ledgers.values())
+        found.append(
+            f"{len(record.ledgers)} ledgers with {charges} charges are whole, signed by their clients, as planned"
+        )
+    if record.plan.secure in KEEPS_TRANSCRIPTS:
+        found.append(
+            f"{len(record.transcripts)} transcripts are whole, signed by their parties, and follow one another"
+        )
+    return [*found, "every figure of the report follows from the run, and its text and pictures from the figures"]
+
+
+def _check_inventory(folder: Path) -> None:
+    """The server signed the inventory, and every file is what it lists."""
+    listed = inventory.read(folder)
+    try:
+        server = read_roster(folder, read_start(folder)).server
+    except SecureFedError:
+        inventory.check(folder, listed)  # names the file, if it is one that was changed
+        raise
+    if not listed.is_signed_by(server):
+        raise VerificationError(
+            "the server of roster.json did not sign it: it was changed, or the roster was", where=inventory.NAME
+        )
+    inventory.check(folder, listed)
+
+
+def _check_adapter(folder: Path, record: RunRecord) -> None:
+    digest = hashlib.sha256(read_file(folder / "adapter.safetensors")).hexdigest()
+    if digest != record.end.adapter_sha256:
+        raise VerificationError("it is not the adapter of this run: its digest differs", where="adapter.safetensors")
 
 
 def _check_charges(record: RunRecord) -> None:
     """Every step of a private run was charged to every client, as the plan says."""
-    plan, run = record.plan, record.start["run"]
+    plan, run = record.plan, record.start.run
     if not plan.private:
         return
     if set(record.ledgers) != set(plan.cohort):
-        raise VerificationError("there is not exactly one ledger for each client of the plan")
+        raise VerificationError("there is not exactly one ledger for each client of the plan", where="ledger")
     batches = plan.batches(run)
     expected = [batches.event_of(step) for step in range(1, plan.rounds * plan.steps + 1)]
     rounds = [number for number in range(1, plan.rounds + 1) for _ in range(plan.steps)]
     for name, book in record.ledgers.items():
-        own = [entry for entry in book.entries if entry.run == run]
-        if [entry.round for entry in own] != rounds:
+        where = f"ledger/{name}.jsonl"
+        own = [(line, entry) for line, entry in enumerate(book.entries, 2) if entry.run == run]
+        if [entry.round for _, entry in own] != rounds:
             raise VerificationError(
-                f"the ledger of {name} does not hold {plan.steps} charges for each of {plan.rounds} rounds"
+                f"it does not hold {plan.steps} charges for each of {plan.rounds} rounds", where=where
             )
-        if [entry.event for entry in own] != expected or any(entry.plan_digest != plan.digest for entry in own):
-            raise VerificationError(f"the ledger of {name} was charged for something else than the plan")
+        for (line, entry), event in zip(own, expected, strict=True):
+            if entry.event != event or entry.plan_digest != plan.digest:
+                raise VerificationError("it was charged for something else than the plan", where=f"{where}:{line}")
 
 
-def _roster(folder: Path, record: RunRecord) -> Roster:
-    read_file(folder / "roster.json")
-    try:
-        return load_roster(folder / "roster.json", root=bytes.fromhex(record.start["roster_root"]))
-    except ConfigError as error:
-        raise VerificationError(f"roster.json is not the roster of this run: {error}") from error
-
-
-def _check_signatures(folder: Path, record: RunRecord, roster: Roster) -> None:
+def _check_signatures(folder: Path, record: RunRecord) -> None:
     """Every exported ledger was signed by the client that it belongs to."""
     for name in record.ledgers:
-        public = roster.clients[name]
+        public = record.roster.clients[name]
 
         def check(signature: bytes, message: bytes, *, public: bytes = public, name: str = name) -> None:
             identity.verify(public, message, signature, name=name)
@@ -91,47 +174,39 @@ def _check_signatures(folder: Path, record: RunRecord, roster: Roster) -> None:
         read_export(folder / "ledger" / f"{name}.jsonl", verify=check)
 
 
-def _check_transcripts(folder: Path, record: RunRecord, roster: Roster) -> None:
-    """Every masked sum of the run was signed by its parties, for this plan, in an unbroken chain of rounds."""
-    if record.plan.secure != "mask":
-        return
-    head = bytes(DIGEST)
-    for line in record.rounds:
-        name = f"transcript/{line['number']:04d}.jsonl"
-        try:
-            verified = verify_transcript(read_file(folder / name).decode().splitlines(), roster)
-        except (VerificationError, UnicodeDecodeError) as error:
-            raise VerificationError(f"{name}: {error}") from error
-        context = verified.parameters.context
-        if (context.round, context.plan.hex(), context.task) != (
-            line["number"],
-            record.plan.digest,
-            record.start["run"],
-        ):
-            raise VerificationError(f"{name} is the record of another run, plan or round")
-        if context.previous != head:
-            raise VerificationError(f"{name} does not follow the record of the round before")
-        if list(verified.survivors) != line["survivors"]:
-            raise VerificationError(f"{name} and metrics.jsonl disagree on who survived")
-        head = verified.head
+def _check_report(folder: Path, recomputed: Json) -> None:
+    """The report on disk is the recomputed one, and its renderings are its own."""
+    text = read_file(folder / "report.json").decode(errors="replace")
+    stored = read_object(folder / "report.json")
+    if stored.get("schema") != recomputed["schema"]:
+        raise VerificationError(
+            f"its schema is {stored.get('schema')!r}, this version of securefed makes {recomputed['schema']!r}; "
+            "make the report again with 'securefed report', or verify with the version that made it",
+            where="report.json",
+        )
+    if difference := _first_difference(stored, {**recomputed, "digest": digest_of(stored)}, "report"):
+        raise VerificationError(
+            f"it does not follow from the run: {difference}",
+            where=_place("report.json", text, render.to_json(recomputed)),
+        )
+    for name, expected in render.renderings(stored).items():
+        found = read_file(folder / name)
+        if found != expected.encode():
+            where = _place(name, found.decode(errors="replace"), expected)
+            raise VerificationError("it is not what follows from the figures of report.json", where=where)
 
 
-def _read(path: Path) -> Json:
-    content = read_file(path)
-    try:
-        report = json.loads(content)
-    except ValueError as error:
-        raise VerificationError(f"{path.name} is not JSON: {error}") from error
-    if not isinstance(report, dict):
-        raise VerificationError(f"{path.name} is not a JSON object")
-    return report
+def _place(name: str, found: str, expected: str) -> str:
+    """Return the first line in which two texts differ."""
+    lines = zip(f"{found}\0".split("\n"), f"{expected}\0".split("\n"), strict=False)
+    return next((f"{name}:{number}" for number, (a, b) in enumerate(lines, 1) if a != b), name)
 
 
 def _first_difference(stored: object, recomputed: object, where: str) -> str | None:
     if isinstance(stored, dict) and isinstance(recomputed, dict):
         if set(stored) != set(recomputed):
             return f"{where} has other entries: {sorted(set(stored) ^ set(recomputed))}"
-        pairs = [(key, stored[key], recomputed[key]) for key in recomputed if key not in MACHINE]
+        pairs = [(key, stored[key], recomputed[key]) for key in recomputed]
     elif isinstance(stored, list) and isinstance(recomputed, list):
         if len(stored) != len(recomputed):
             return f"{where} has {len(stored)} items, {len(recomputed)} follow from the run"
