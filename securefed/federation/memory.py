@@ -1,0 +1,169 @@
+"""What the server must not forget: finished rounds, and the answers of the finished phases of the round that goes on.
+
+Nothing here is secret from the server: it is what the server has received anyway. A masked vector stays on its disk
+only until the round is over.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self, final
+
+import numpy as np
+
+from securefed.encoding import Vector
+from securefed.errors import ConfigError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS task (digest BLOB, name TEXT);
+CREATE TABLE IF NOT EXISTS round (
+    number INTEGER PRIMARY KEY, attempt INTEGER, vector BLOB, velocity BLOB, head BLOB, survivors TEXT, transcript TEXT
+);
+CREATE TABLE IF NOT EXISTS attempt (number INTEGER PRIMARY KEY, attempt INTEGER);
+CREATE TABLE IF NOT EXISTS phase (place INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS answer (phase INTEGER, client TEXT, answer BLOB, PRIMARY KEY (phase, client));
+"""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Finished:
+    """A round that is over.
+
+    Attributes:
+        number: From 1.
+        vector: The adapter after it, shape ``(dim,)``.
+        velocity: The momentum after it, shape ``(dim,)``.
+        head: Of its record.
+        survivors: Who is in its sum.
+        transcript: Lines of its record.
+    """
+
+    number: int
+    vector: Vector = field(repr=False)
+    velocity: Vector = field(repr=False)
+    head: bytes
+    survivors: tuple[str, ...]
+    transcript: tuple[str, ...] = field(repr=False)
+
+
+@final
+class Memory:
+    """A server's progress through one run, on disk; SQLite keeps it durable and lets one process write.
+
+    Args:
+        path: The file; made if need be, for its owner's eyes only.
+        digest: SHA-256 of the plan.
+        task: Name of the run.
+
+    Raises:
+        ConfigError: If the file cannot be used, or belongs to another run.
+    """
+
+    def __init__(self, path: Path, *, digest: bytes, task: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600, exist_ok=True)
+        self._database = sqlite3.connect(path, isolation_level=None, timeout=0)
+        try:
+            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._database.executescript(f"BEGIN EXCLUSIVE; {_SCHEMA} COMMIT;")
+        except sqlite3.DatabaseError as error:
+            self._database.close()
+            raise ConfigError(f"{path} cannot be used: {error}. Is another server using it?") from error
+        known = self._database.execute("SELECT digest, name FROM task").fetchone()
+        if known is None:
+            self._database.execute("INSERT INTO task VALUES (?, ?)", (digest, task))
+        elif known != (digest, task):
+            self._database.close()
+            raise ConfigError(f"{path} belongs to run {known[1]!r} of another plan; name another file for {task!r}")
+
+    def finished(self) -> tuple[Finished, ...]:
+        """Return the rounds that are over, in order."""
+        rows = self._database.execute(
+            "SELECT number, vector, velocity, head, survivors, transcript FROM round ORDER BY number"
+        )
+        return tuple(
+            Finished(
+                number,
+                np.frombuffer(vector, dtype="<f8").astype(np.float64),
+                np.frombuffer(velocity, dtype="<f8").astype(np.float64),
+                head,
+                tuple(json.loads(survivors)),
+                tuple(json.loads(transcript)),
+            )
+            for number, vector, velocity, head, survivors, transcript in rows
+        )
+
+    def finish(self, done: Finished) -> None:
+        """Write down that a round is over, and forget its answers."""
+        vectors = (done.vector.astype("<f8").tobytes(), done.velocity.astype("<f8").tobytes())
+        lists = (json.dumps(done.survivors), json.dumps(done.transcript))
+        with self._writing():
+            attempt = self.attempt(done.number)
+            self._database.execute(
+                "INSERT INTO round VALUES (?, ?, ?, ?, ?, ?, ?)", (done.number, attempt, *vectors, done.head, *lists)
+            )
+            self._forget_answers()
+
+    def attempt(self, number: int) -> int:
+        """Return how often a round was given up."""
+        row = self._database.execute("SELECT attempt FROM attempt WHERE number = ?", (number,)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def give_up(self, number: int) -> None:
+        """Write down that an attempt at a round has failed, and forget its answers."""
+        with self._writing():
+            self._database.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?)", (number, self.attempt(number) + 1))
+            self._forget_answers()
+
+    def answers(self, place: int) -> dict[str, bytes] | None:
+        """Return the answers of the round's phase at ``place``, or None if that phase is not over."""
+        if self._database.execute("SELECT 1 FROM phase WHERE place = ?", (place,)).fetchone() is None:
+            return None
+        rows = self._database.execute("SELECT client, answer FROM answer WHERE phase = ? ORDER BY client", (place,))
+        return dict(rows.fetchall())
+
+    def close_phase(self, place: int, answers: Mapping[str, bytes]) -> None:
+        """Write down that a phase is over: who answered what. Who is not in it has dropped out for good."""
+        with self._writing():
+            self._database.execute("INSERT INTO phase VALUES (?)", (place,))
+            rows = [(place, name, answer) for name, answer in sorted(answers.items())]
+            self._database.executemany("INSERT INTO answer VALUES (?, ?, ?)", rows)
+
+    def close(self) -> None:
+        """Let another process use the file."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        """Return the memory."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self.close()
+
+    def _forget_answers(self) -> None:
+        self._database.execute("DELETE FROM answer")
+        self._database.execute("DELETE FROM phase")
+
+    def _writing(self) -> _Writing:
+        return _Writing(self._database)
+
+
+@final
+class _Writing:
+    """One transaction: all of it is on disk at the end, or nothing."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        self._database.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._database.execute("COMMIT" if kind is None else "ROLLBACK")

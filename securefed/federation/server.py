@@ -1,0 +1,177 @@
+"""The server of a run over any transport: it opens rounds, carries sums through, moves the adapter, and resumes.
+
+A sum's server is a function of the answers that it was given: keys are not drawn, signatures (Ed25519) are not random.
+So a server that was killed is rebuilt from the answers on its disk and sends the very requests that it had sent before;
+agents that have answered give the same answers again. No round is lost with it, and no budget is charged twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias, final
+
+from securefed.aggregation.identity import Identity, Roster
+from securefed.aggregation.masked_server import MaskedServer
+from securefed.aggregation.parameters import DIGEST
+from securefed.aggregation.session import Session
+from securefed.errors import ConfigError, ThresholdError
+from securefed.federation.deadlines import Deadlines
+from securefed.federation.memory import Finished, Memory
+from securefed.federation.opening import Opening
+from securefed.federation.transport import Exchange, Transport
+from securefed.plan import Plan
+from securefed.rounds import Round, ServerState, parameters_of
+
+if TYPE_CHECKING:
+    from securefed.adapters.base import Adapter
+
+FIRST_PHASES = ("advertise", "share")
+"""Phases in which nobody has contributed yet: a sum that fails here is attempted again at no cost in budget."""
+
+Observer: TypeAlias = Callable[[int, str, Exchange], None]
+"""Called with round, phase and what came of it."""
+
+
+def unobserved(number: int, phase: str, exchange: Exchange) -> None:
+    """Look at nothing."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """One run, as its server knows it.
+
+    Attributes:
+        name: Of the run.
+        plan: The public choices.
+        roster: Who is who.
+        identity: The server's signing key.
+        adapter: The public adapter that the run starts from.
+        attempts: How often a round is attempted before the run is given up.
+    """
+
+    name: str
+    plan: Plan
+    roster: Roster
+    identity: Identity
+    adapter: Adapter
+    attempts: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuse a sum that no agent takes part in."""
+        if self.plan.secure != "mask":
+            raise ConfigError(f"secure is {self.plan.secure!r}; agents take part in masked sums: plan with 'mask'")
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Server:
+    """Runs what is left of a task.
+
+    Attributes:
+        task: The run.
+        transport: How clients are reached.
+        memory: What is over already.
+        deadlines: How long to wait for answers.
+        observe: Sees every exchange.
+    """
+
+    task: Task
+    transport: Transport
+    memory: Memory
+    deadlines: Deadlines
+    observe: Observer = field(default=unobserved)
+
+    def rounds(self) -> Iterator[Round]:
+        """Yield every round that is left, each once it is on disk.
+
+        Raises:
+            ThresholdError: If too few clients answered, as often as the task allows, or after some have contributed:
+                they will not contribute to this adapter again, so that no difference of two sums shows anybody's part.
+            ProtocolError: If a sum cannot be exact.
+        """
+        for number in range(len(self.memory.finished()) + 1, self.task.plan.rounds + 1):
+            yield self._round(number)
+
+    def state(self) -> tuple[ServerState, bytes]:
+        """Return where the run is: state and head of the record after the last finished round."""
+        state, over = ServerState.initial(self.task.adapter), self.memory.finished()
+        if not over:
+            return state, bytes(DIGEST)
+        last = over[-1]
+        return ServerState(state.adapter.moved_to(last.vector), last.velocity), last.head
+
+    def _round(self, number: int) -> Round:
+        while True:
+            attempt = self.memory.attempt(number)
+            carried = _Sum(self, number, attempt)
+            try:
+                done = carried.run()
+            except ThresholdError:
+                self.memory.give_up(number)
+                if carried.phase not in FIRST_PHASES or attempt + 1 >= self.task.attempts:
+                    raise
+                continue
+            vector, velocity = done.state.adapter.vector(), done.state.velocity
+            self.memory.finish(Finished(number, vector, velocity, done.head, done.survivors, done.transcript))
+            return done
+
+
+@final
+class _Sum:
+    """One attempt at one round.
+
+    Attributes:
+        phase: The phase that was carried last.
+    """
+
+    def __init__(self, server: Server, number: int, attempt: int) -> None:
+        task, (state, previous) = server.task, server.state()
+        parameters = parameters_of(
+            task.plan, state.adapter, run=task.name, number=number, previous=previous, attempt=attempt
+        )
+        self._server, self._number, self._before = server, number, state
+        self._role = MaskedServer(Session(parameters, task.roster), task.identity)
+        self._opening = Opening(
+            round=number,
+            attempt=attempt,
+            task=task.name,
+            plan=bytes.fromhex(task.plan.digest),
+            previous=previous,
+            vector=state.adapter.vector(),
+            frame=b"",
+        )
+        self.phase = ""
+
+    def run(self) -> Round:
+        """Carry every phase, and return what the round leaves behind."""
+        role, place = self._role, 0
+        while requests := role.requests():
+            self.phase = role.phase
+            if place == 0:
+                requests = {name: self._opened(frame) for name, frame in requests.items()}
+            role.collect(self._answers(place, requests))
+            place += 1
+        plan = self._server.task.plan
+        return Round(
+            state=self._before.moved(plan, plan.encoding.decode(role.total())),
+            survivors=role.survivors,
+            transcript=tuple(role.transcript.lines),
+            head=role.transcript.head,
+        )
+
+    def _answers(self, place: int, requests: dict[str, bytes]) -> dict[str, bytes]:
+        """Return a phase's answers: those on disk if it was over before this process started."""
+        memory, deadlines = self._server.memory, self._server.deadlines
+        if (known := memory.answers(place)) is not None:
+            return known
+        exchange = self._server.transport.exchange(self.phase, requests, deadline=deadlines.of(self.phase))
+        deadlines.learn(self.phase, exchange)
+        self._server.observe(self._number, self.phase, exchange)
+        answers = dict(exchange.replies)
+        memory.close_phase(place, answers)
+        return answers
+
+    def _opened(self, frame: bytes) -> bytes:
+        return replace(self._opening, frame=frame).to_bytes()
