@@ -1,0 +1,178 @@
+"""What each party of a federation gets as files, and nothing more: the client's kit, the server's kit.
+
+::
+
+    FOLDER/roster.json                     public; its root is pinned in every kit
+    FOLDER/clients/NAME/
+      identity.key                         this client's alone
+      policy.toml                          its floor; its owner may raise it
+      agent.toml                           name, pinned root of the roster
+      roster.json, plan.toml               public
+      data.safetensors                     features and labels, if the owner puts its own there
+      ledger.sqlite, journal.sqlite        made by the agent; never leave
+    FOLDER/server/
+      identity.key                         the server's alone
+      task.toml                            name of the run, pinned root of the roster
+      roster.json, plan.toml               public
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tomllib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from securefed import runs
+from securefed.aggregation.identity import SERVER, Identity, Roster
+from securefed.aggregation.journal import Journal
+from securefed.aggregation.policy import HARD_FLOOR, Policy
+from securefed.aggregation.provision import load_identity, load_roster, provision
+from securefed.errors import ConfigError
+from securefed.federation.agent import Owner, unpredictable
+from securefed.federation.server import Task
+from securefed.plan import Plan
+from securefed.privacy.ledger import Ledger
+from securefed.rng import Source
+from securefed.rounds import Client, Sources
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_POLICY = """\
+# What this client demands before it takes part in a sum. No message from a server can lower it.
+minimum_cohort = {cohort}
+corruption = 0.1
+maximum_rounds = {rounds}
+clip_norm = {clip_norm}
+# Under another name of the run a server could ask this data again.
+tasks = [{task}]
+"""
+
+
+def write(plan: Plan, task: str, folder: Path, *, rng: Source) -> Roster:
+    """Write a kit for every party of a plan.
+
+    Args:
+        plan: What all of them will take part in.
+        task: Name of the run.
+        folder: Where the kits go; must not exist or be empty.
+        rng: Where the private keys come from.
+
+    Raises:
+        ConfigError: If the folder is not empty, or a name cannot be used.
+    """
+    roster = provision(plan.cohort, folder, rng=rng)
+    root = roster.root.hex()
+    for name in plan.cohort:
+        home = folder / "clients" / name
+        _public(plan, folder, home)
+        _text(home / "agent.toml", f"name = {json.dumps(name)}\nroster_root = {json.dumps(root)}\n")
+        cohort = max(HARD_FLOOR, plan.threshold)
+        values = {"cohort": cohort, "rounds": plan.rounds + 1, "clip_norm": plan.clip_norm, "task": json.dumps(task)}
+        _text(home / "policy.toml", _POLICY.format(**values))
+    _public(plan, folder, folder / SERVER)
+    _text(folder / SERVER / "task.toml", f"name = {json.dumps(task)}\nroster_root = {json.dumps(root)}\n")
+    return roster
+
+
+@contextmanager
+def open_owner(kit: Path, *, policy: Path | None = None, rng: Sources = unpredictable) -> Iterator[Owner]:
+    """Open a client's kit: load data and model, open ledger and journal, and close them at the end.
+
+    Args:
+        kit: The client's folder.
+        policy: Its floor; by default the kit's ``policy.toml``.
+        rng: Where noise and keys come from; tests alone name another.
+
+    Raises:
+        ConfigError: If a file is missing or does not fit the others.
+        PolicyViolation: If the plan is below the floor.
+    """
+    plan, floor = Plan.from_toml(kit / "plan.toml"), Policy.load(policy or kit / "policy.toml")
+    floor.check_clip(plan.clip_norm)
+    name, roster = _settings(kit / "agent.toml", kit)
+    identity = load_identity(kit / "identity.key", name=name)
+    if roster.clients.get(name) != identity.public:
+        raise ConfigError(f"{kit / 'identity.key'} is not the key that the roster has for {name!r}")
+    with ExitStack() as files:
+        journal = Journal(kit / "journal.sqlite")
+        files.callback(journal.close)
+        ledger = _ledger(plan, kit, name)
+        if ledger is not None:
+            files.callback(ledger.close)
+        materials = runs.prepare(plan, watch=runs.Stopwatch())
+        features, labels = _data(kit / "data.safetensors") or materials.shards[name]
+        yield Owner(
+            plan=plan,
+            adapter=materials.adapter,
+            client=Client(name=name, features=features, labels=labels, ledger=ledger),
+            identity=identity,
+            roster=roster,
+            policy=floor,
+            journal=journal,
+            rng=rng,
+        )
+
+
+def open_task(kit: Path, materials: runs.Materials, plan: Plan) -> Task:
+    """Return the task of a server's kit.
+
+    Raises:
+        ConfigError: If a file is missing or does not fit the others.
+    """
+    name, roster = _settings(kit / "task.toml", kit)
+    identity: Identity = load_identity(kit / "identity.key", name=SERVER)
+    if roster.server != identity.public:
+        raise ConfigError(f"{kit / 'identity.key'} is not the key that the roster has for the server")
+    return Task(name, plan, roster, identity, materials.adapter)
+
+
+def _settings(path: Path, kit: Path) -> tuple[str, Roster]:
+    """Return the name in a kit's own file, and the roster that it pins."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        name, root = str(values["name"]), bytes.fromhex(values["roster_root"])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path} does not say name and roster_root: {error}") from error
+    return name, load_roster(kit / "roster.json", root=root)
+
+
+def _ledger(plan: Plan, kit: Path, name: str) -> Ledger | None:
+    if plan.epsilon is None:
+        return None
+    return Ledger.open(
+        kit / "ledger.sqlite",
+        dataset=f"{plan.data}/{name}",
+        budget_epsilon=plan.epsilon,
+        budget_delta=plan.delta,
+        filter=plan.ledger_filter,
+    )
+
+
+def _data(path: Path) -> tuple[Tensor, Tensor] | None:
+    """Return features and labels that the owner has put into the kit, if any."""
+    if not path.exists():
+        return None
+    from safetensors.torch import load_file
+
+    tensors = load_file(path)
+    if set(tensors) != {"features", "labels"} or len(tensors["features"]) != len(tensors["labels"]):
+        raise ConfigError(f"{path} holds {', '.join(tensors)}; it must hold as many features as labels")
+    return tensors["features"], tensors["labels"]
+
+
+def _public(plan: Plan, folder: Path, home: Path) -> None:
+    shutil.copy(folder / "roster.json", home / "roster.json")
+    _text(home / "plan.toml", plan.to_toml())
+
+
+def _text(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
