@@ -11,6 +11,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from securefed.adapter_choices import AnyAdapter, CacheChoices, FloraChoices
+from securefed.adapters import templates
 from securefed.aggregation.parameters import default_threshold
 from securefed.aggregation.policy import HARD_FLOOR
 from securefed.errors import ConfigError
@@ -21,31 +23,8 @@ Setting = Literal["distributed", "per-client", "client-level", "none"]
 Secure = Literal["mask", "ckks", "bfv", "plain"]
 Noise = Literal["discrete-gaussian", "skellam"]
 Sample = Literal["full", "poisson", "shuffled"]
-
-
-class CacheChoices(BaseModel):
-    """Public choices of the CacheFL adapter; see :mod:`securefed.adapters.cachefl`.
-
-    Attributes:
-        alpha: Weight of the cache beside CLIP's logits.
-        beta: Sharpness of the affinity.
-        keys_per_class: Keys of each class.
-        images_per_class: Generated images of each class, from which keys and whitening are made.
-        shrinkage: Of the whitening, in ``(0, 1]``.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    alpha: float = Field(default=10.0, gt=0, allow_inf_nan=False)
-    beta: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    keys_per_class: int = Field(default=4, ge=1)
-    images_per_class: int = Field(default=80, ge=2)
-    shrinkage: float = Field(default=0.03, gt=0, le=1)
-
-    @property
-    def gradient_bound(self) -> float:
-        """Largest norm that one record's gradient can have: ``|a_i| <= alpha beta sqrt(keys) |p - y|``."""
-        return self.alpha * self.beta * math.sqrt(2 * self.keys_per_class)
+Public = Literal["generated", "folder", "texts"]
+Loss = Literal["cross-entropy", "info-nce"]
 
 
 class Choices(BaseModel):
@@ -57,12 +36,20 @@ class Choices(BaseModel):
         secure: How updates travel: ``mask``, ``ckks`` or ``bfv`` (encrypted for a decryptor), or ``plain``.
         data: Name of the data set.
         partition: How records are parted among clients.
+        left_out: Domain that nobody trains on, to see what the adapter does there; None for none.
         seed: Of the data choices (split, partition, generated images); never of noise or keys.
         classes: Class names, public and fixed.
         model: Name of the CLIP model.
+        pretrained: Tag of its published weights; None for the embedded model, a checkpoint or a folder.
         model_digest: SHA-256 of its weights.
         feature_dim: Length of its features.
+        templates: Prompts that class names are put into.
         adapter: Public choices of the adapter.
+        public: What the adapter starts from that belongs to no client: images that are ``generated`` with the package,
+            a ``folder`` of images that some other generator drew, or class ``texts`` alone.
+        public_digest: SHA-256 over the images of such a folder; None otherwise.
+        loss: ``cross-entropy`` of each record over all classes, or ``info-nce``, which these adapters were published
+            with and which compares the records of a batch with one another; see :mod:`securefed.adapters.losses`.
         clients: Size of the cohort.
         rounds: Model updates.
         local_steps: Steps that a client takes by itself in a round. Each is charged, except under ``client-level``,
@@ -90,12 +77,18 @@ class Choices(BaseModel):
     secure: Secure = "mask"
     data: str = "digits"
     partition: str = "iid"
+    left_out: str | None = None
     seed: int = Field(default=0, ge=0)
     classes: tuple[str, ...] = Field(min_length=2)
     model: str
+    pretrained: str | None = None
     model_digest: str
     feature_dim: int = Field(ge=1)
-    adapter: CacheChoices = CacheChoices()
+    templates: tuple[str, ...] = Field(default=(templates.PLAIN,), min_length=1)
+    adapter: AnyAdapter = CacheChoices()
+    public: Public = "generated"
+    public_digest: str | None = None
+    loss: Loss = "cross-entropy"
     clients: int = Field(default=8, ge=2)
     rounds: int = Field(default=20, ge=1)
     local_steps: int = Field(default=1, ge=1)
@@ -118,6 +111,7 @@ class Choices(BaseModel):
         """Refuse choices that cannot hold together, before any data is seen."""
         self._cohort_holds()
         self._steps_hold()
+        self._adapter_holds()
         if self.private:
             self._target_holds()
         elif self.epsilon is not None:
@@ -169,6 +163,35 @@ class Choices(BaseModel):
             )
         if self.noise == "skellam" and self.sampling == "poisson":
             raise ConfigError("Skellam noise is accounted for without Poisson sampling; use 'discrete-gaussian'")
+
+    def _adapter_holds(self) -> None:
+        adapter = self.adapter
+        if self.loss == "info-nce" and self.private and self.unit == "record":
+            raise ConfigError(
+                "loss 'info-nce' compares the records of a batch with one another, so no record has a gradient of its "
+                "own and clipping each bounds nothing; use 'cross-entropy', or 'client-level' privacy"
+            )
+        if self.loss == "info-nce" and adapter.kind in ("cachefl", "linear"):
+            raise ConfigError(f"loss 'info-nce' needs image and class vectors, which {adapter.kind!r} has none of")
+        if isinstance(adapter, FloraChoices) and adapter.trained == "alternating" and self.momentum:
+            raise ConfigError(
+                f"momentum is {self.momentum:g}; factors that are trained in turn mean something else in each round. "
+                "Use momentum 0"
+            )
+        if (self.public == "folder") != (self.public_digest is not None):
+            raise ConfigError(
+                f"public is {self.public!r}; the digest belongs to a 'folder' of public images, and to it alone"
+            )
+        if isinstance(adapter, CacheChoices) and self.public == "texts":
+            self._keys_of_texts_hold(adapter)
+
+    def _keys_of_texts_hold(self, adapter: CacheChoices) -> None:
+        if adapter.keys_per_class > len(self.templates) or adapter.shrinkage is not None:
+            raise ConfigError(
+                f"keys_per_class is {adapter.keys_per_class} and shrinkage {adapter.shrinkage}; keys that are class "
+                f"texts are at most one for each of {len(self.templates)} templates, and nothing of images is known to "
+                "whiten with. Use fewer keys, or more templates, and no shrinkage"
+            )
 
     def _target_holds(self) -> None:
         if self.epsilon is None or not 0 < self.epsilon < math.inf:
@@ -239,7 +262,7 @@ class Choices(BaseModel):
     @property
     def dim(self) -> int:
         """Length of an update."""
-        return len(self.classes) * self.adapter.keys_per_class * self.feature_dim
+        return self.adapter.dim(len(self.classes), self.feature_dim)
 
     @property
     def threshold(self) -> int:

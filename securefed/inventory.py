@@ -5,8 +5,9 @@ make another inventory; what such a party still cannot forge is what clients sig
 transcripts. Who replaces the roster too can make a whole run up, all parties in it included: compare the roster's root
 with one that came from somewhere else.
 
-Not in it: SQLite files, which belong to the clients' owners, change after the run and never leave their machines; and
-what is made from the run afterwards (:data:`LATER`), which is checked by making it again.
+Not in it: SQLite files and the manifest of records, which belong to the clients' owners and never leave their machines
+(with its digest, somebody who knows all records but one could make sure of the last); and what is made from the run
+afterwards (:data:`LATER`), which is checked by making it again.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ FORMAT = "securefed-files/1"
 LATER = ("report.json", "report.md", "report.html", "audit.json")
 """What may come to a run after its inventory was signed."""
 
-OWNED = re.compile(r"(ledger|journal)/[^/]+\.sqlite(-wal|-shm|-journal)?")
+OWNED = re.compile(r"(ledger|journal)/[^/]+\.sqlite(-wal|-shm|-journal)?|manifest\.json")
 """Paths of the owners' files."""
 
 VERSIONED = ("securefed", "numpy", "torch", "open_clip_torch", "cryptography", "dp-accounting")

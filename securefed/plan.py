@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from securefed.aggregation import encryption
 from securefed.aggregation.encryption import Encryption, Scheme
-from securefed.choices import CacheChoices, Choices, Noise, Sample, Secure, Setting
+from securefed.choices import Choices, Noise, Sample, Secure, Setting
 from securefed.encoding import TAIL, FixedPoint
 from securefed.errors import CapacityError, ConfigError
 from securefed.privacy import accounting, skellam
@@ -29,7 +29,7 @@ from securefed.privacy.filters import filter_of
 from securefed.privacy.sampling import Batches, FullBatch, PartBatches, PoissonBatches
 from securefed.privacy.shares import Shares, SkellamShares, SumOfShares
 
-__all__ = ["CacheChoices", "Noise", "Plan", "Sample", "Secure", "Setting"]
+__all__ = ["Noise", "Plan", "Sample", "Secure", "Setting"]
 
 FINEST = 24
 """``clip_norm / step`` is at most ``2**FINEST``: finer steps change nothing that can be seen."""
@@ -206,11 +206,9 @@ class Plan(Choices):
 
     def to_toml(self) -> str:
         """Return the plan as TOML, readable by :meth:`from_toml`."""
-        values = {key: value for key, value in self.model_dump(mode="json").items() if value is not None}
+        values = self.model_dump(mode="json")
         adapter = values.pop("adapter")
-        lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
-        lines += ["", "[adapter]", *(f"{key} = {json.dumps(value)}" for key, value in adapter.items())]
-        return "\n".join(lines) + "\n"
+        return "\n".join([*_lines(values), "", "[adapter]", *_lines(adapter)]) + "\n"
 
     @classmethod
     def from_toml(cls, path: Path) -> Self:
@@ -239,6 +237,11 @@ def gaussian_multiplier(choices: Choices) -> float:
         rate=choices.sampling_rate if choices.sampling == "poisson" else 1.0,
         order=int(order or 0),
     )
+
+
+def _lines(values: dict[str, object]) -> list[str]:
+    """Return values as lines of TOML, which has no word for None: what is None is left out."""
+    return [f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None]
 
 
 def _read(kind: type[Read], values: dict[str, object]) -> Read:

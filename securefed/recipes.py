@@ -1,23 +1,36 @@
 """Good hyper-parameters as a function of the noise, so that nobody has to look at private data to find them.
 
-What works without noise is destroyed by it: large steps most of all. :data:`CHOICES` was made by
-``python -m tools.choose_cachefl`` on generated domains that serve for nothing else;
-``benchmarks/results/cachefl_choices.json`` holds the search's figures.
+What works without noise is destroyed by it: large steps most of all. The table in ``assets/recipes.json`` was made by
+``python -m tools.choose`` on generated domains that serve for nothing else; ``benchmarks/results/KIND_choices.json``
+holds the searches' figures.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
-from typing import final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, final
 
-from securefed.adapters import clip
+from pydantic import TypeAdapter
+
+from securefed.adapter_choices import KINDS, AnyAdapter, CacheChoices
+from securefed.adapters.facts import EMBEDDED, Facts, facts
+from securefed.adapters.templates import single
 from securefed.aggregation.parameters import default_threshold
-from securefed.choices import CacheChoices
-from securefed.data import datasets
+from securefed.data import public, task
+from securefed.data.world import CLASSES
 from securefed.errors import ConfigError
+from securefed.machine import Machine
 from securefed.plan import Plan
 from securefed.privacy import accounting
+
+TABLE = Path(__file__).parent / "assets" / "recipes.json"
+
+ADAPTERS: TypeAdapter[AnyAdapter] = TypeAdapter(AnyAdapter)
 
 
 @final
@@ -29,11 +42,8 @@ class Choice:
         unit: Of privacy: what is clipped.
         level: Standard deviation, per coordinate and in units of ``clip_norm``, that the mean gradient would carry if
             the whole budget were spent in one round.
-        alpha: Weight of the cache.
-        beta: Sharpness of the affinity.
-        keys_per_class: Keys of each class.
-        shrinkage: Of the whitening.
-        relative_clip: ``clip_norm`` as a share of the largest norm that a gradient can have.
+        adapter: Of the adapter's choices, those that depend on the noise.
+        relative_clip: ``clip_norm`` as a share of the adapter's :meth:`norm`.
         step: Learning rate in units of ``1 / clip_norm``.
         momentum: Of the server.
         rounds: Model updates.
@@ -41,144 +51,29 @@ class Choice:
 
     unit: str
     level: float
-    alpha: float
-    beta: float
-    keys_per_class: int
-    shrinkage: float
+    adapter: Mapping[str, Any] = field(default_factory=dict)
     relative_clip: float
     step: float
     momentum: float
     rounds: int
 
 
-CHOICES = (
-    Choice(
-        unit="record",
-        level=0.0,
-        alpha=30.0,
-        beta=1.0,
-        keys_per_class=2,
-        shrinkage=0.03,
-        relative_clip=0.1,
-        step=4.0,
-        momentum=0.9,
-        rounds=40,
-    ),
-    Choice(
-        unit="record",
-        level=0.0003,
-        alpha=30.0,
-        beta=1.0,
-        keys_per_class=1,
-        shrinkage=0.01,
-        relative_clip=0.03,
-        step=8.0,
-        momentum=0.5,
-        rounds=20,
-    ),
-    Choice(
-        unit="record",
-        level=0.0005,
-        alpha=30.0,
-        beta=2.0,
-        keys_per_class=2,
-        shrinkage=0.01,
-        relative_clip=0.01,
-        step=4.0,
-        momentum=0.5,
-        rounds=40,
-    ),
-    Choice(
-        unit="record",
-        level=0.001,
-        alpha=10.0,
-        beta=0.5,
-        keys_per_class=1,
-        shrinkage=0.03,
-        relative_clip=0.1,
-        step=4.0,
-        momentum=0.5,
-        rounds=40,
-    ),
-    Choice(
-        unit="record",
-        level=0.003,
-        alpha=3.0,
-        beta=1.0,
-        keys_per_class=2,
-        shrinkage=0.1,
-        relative_clip=0.03,
-        step=8.0,
-        momentum=0.5,
-        rounds=10,
-    ),
-    Choice(
-        unit="record",
-        level=0.01,
-        alpha=10.0,
-        beta=0.5,
-        keys_per_class=2,
-        shrinkage=0.1,
-        relative_clip=0.01,
-        step=0.5,
-        momentum=0.5,
-        rounds=40,
-    ),
-    Choice(
-        unit="client",
-        level=0.01,
-        alpha=30.0,
-        beta=0.5,
-        keys_per_class=4,
-        shrinkage=0.01,
-        relative_clip=0.1,
-        step=0.5,
-        momentum=0.5,
-        rounds=20,
-    ),
-    Choice(
-        unit="client",
-        level=0.03,
-        alpha=30.0,
-        beta=0.5,
-        keys_per_class=1,
-        shrinkage=0.01,
-        relative_clip=0.01,
-        step=0.2,
-        momentum=0.0,
-        rounds=20,
-    ),
-    Choice(
-        unit="client",
-        level=0.1,
-        alpha=10.0,
-        beta=2.0,
-        keys_per_class=4,
-        shrinkage=0.1,
-        relative_clip=0.01,
-        step=0.05,
-        momentum=0.0,
-        rounds=10,
-    ),
-    Choice(
-        unit="client",
-        level=0.3,
-        alpha=1.0,
-        beta=0.5,
-        keys_per_class=4,
-        shrinkage=0.1,
-        relative_clip=0.03,
-        step=0.05,
-        momentum=0.0,
-        rounds=10,
-    ),
-)
-"""The best found for each unit and level, levels ascending."""
+@cache
+def table() -> Mapping[str, tuple[Choice, ...]]:
+    """Return the best choices found, by kind of adapter; for each unit, levels ascending."""
+    rows = json.loads(TABLE.read_text(encoding="utf-8"))
+    return {kind: tuple(Choice(**row) for row in found) for kind, found in rows.items()}
 
 
-def choice_for(unit: str, level: float) -> Choice:
-    """Return the choice for a unit of privacy whose level is nearest on a logarithmic scale."""
-    known = [choice for choice in CHOICES if choice.unit == unit]
+def choice_for(kind: str, unit: str, level: float) -> Choice:
+    """Return the choice for an adapter and a unit of privacy whose level is nearest on a logarithmic scale.
+
+    Raises:
+        ConfigError: If there is no such adapter.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"adapter is {kind!r}; choose one of {', '.join(KINDS)}")
+    known = [choice for choice in table()[kind] if choice.unit == unit]
     floor = min(choice.level for choice in known if choice.level > 0) / 3
 
     def distance(choice: Choice) -> float:
@@ -196,10 +91,27 @@ def noise_level(*, setting: str, epsilon: float | None, delta: float, clients: i
     return math.sqrt(shares) / (accounting.mu_of(epsilon, delta) * units)
 
 
-def cachefl(
+def adapter_of(kind: str, choice: Choice, model: Facts) -> AnyAdapter:
+    """Return an adapter's choices: those that depend on the noise, and what follows from the model."""
+    values: dict[str, Any] = {"kind": kind, **choice.adapter}
+    if kind in ("flora", "prompts"):
+        values["text_width"] = model.text_width
+    if kind == "flora":
+        values["text_layers"] = model.text_layers
+    return ADAPTERS.validate_python(values)
+
+
+def cachefl(**choices: Any) -> Plan:
+    """Return a calibrated plan for CacheFL; see :func:`recipe`."""
+    return recipe("cachefl", **choices)
+
+
+def recipe(
+    adapter: str = "cachefl",
     *,
     data: str = "digits",
     partition: str = "iid",
+    left_out: str | None = None,
     clients: int = 8,
     setting: str = "distributed",
     secure: str = "mask",
@@ -214,13 +126,19 @@ def cachefl(
     max_colluders: int | None = None,
     records: int | None = None,
     classes: tuple[str, ...] | None = None,
+    model: str = EMBEDDED.name,
+    pretrained: str | None = None,
+    templates: tuple[str, ...] | None = None,
     seed: int = 0,
+    machine: Machine | None = None,
 ) -> Plan:
-    """Return a calibrated CacheFL plan on the embedded model.
+    """Return a calibrated plan.
 
     Args:
+        adapter: One of :data:`securefed.adapter_choices.KINDS`.
         data: Name of the data set.
         partition: How records are parted among clients.
+        left_out: Domain that nobody trains on; by default none.
         clients: Size of the cohort.
         setting: See :class:`securefed.plan.Plan`.
         secure: Likewise.
@@ -235,23 +153,24 @@ def cachefl(
         max_colluders: Tolerated colluders; by default one where three or more clients are left.
         records: Number of training records; by default all that the data set has.
         classes: Class names; by default those of the data set.
+        model: As :func:`securefed.adapters.clip.load` takes it.
+        pretrained: Tag of published weights; a checkpoint is named by the machine.
+        templates: Prompts for class names; by default those that fit the data set.
         seed: Of the data choices.
+        machine: Where files lie.
 
     Raises:
         ConfigError: If the choices do not hold together.
     """
-    if clients < 2:
-        raise ConfigError(f"clients is {clients}; a sum over fewer than 2 is that client's update")
-    if setting != "none" and not (epsilon is not None and epsilon > 0 and math.isfinite(epsilon)):
-        raise ConfigError(f"epsilon is {epsilon}; it must be positive and finite (4 is a common choice)")
-    if not 0 < delta < 1:
-        raise ConfigError(f"delta is {delta}; it must lie between 0 and 1, far below 1 / records")
-    train = datasets.load(data, seed=seed, records=records, classes=classes).train
-    if max_dropouts is None:
-        max_dropouts = clients - default_threshold(clients)
-    if max_colluders is None:
-        max_colluders = min(1, clients - max_dropouts - 2)
+    _check(clients=clients, private=setting != "none", epsilon=epsilon, delta=delta)
+    machine = machine or Machine()
+    found = task.load(data, seed=seed, records=records, classes=classes, left_out=left_out, root=machine.root)
+    train = found.data.train
+    clip = facts(model, pretrained=machine.checkpoint or pretrained)
+    max_dropouts = clients - default_threshold(clients) if max_dropouts is None else max_dropouts
+    max_colluders = min(1, clients - max_dropouts - 2) if max_colluders is None else max_colluders
     choice = choice_for(
+        adapter,
         "client" if setting == "client-level" else "record",
         noise_level(
             setting=setting,
@@ -262,21 +181,25 @@ def cachefl(
             records=len(train),
         ),
     )
-    adapter = CacheChoices(
-        alpha=choice.alpha, beta=choice.beta, keys_per_class=choice.keys_per_class, shrinkage=choice.shrinkage
-    )
-    clip_norm = choice.relative_clip * adapter.gradient_bound
+    prompts = templates or single(data)
+    source = public_source(machine, train.class_names)
+    chosen = _fitting(adapter_of(adapter, choice, clip), source, prompts)
+    clip_norm = choice.relative_clip * chosen.norm(clip.scale, clip.dim)
     return Plan.create(
         setting=setting,
         secure=secure,
         data=data,
         partition=partition,
+        left_out=left_out,
         seed=seed,
         classes=train.class_names,
-        model=clip.EMBEDDED,
-        model_digest=clip.EMBEDDED_SHA256,
-        feature_dim=clip.EMBEDDED_DIM,
-        adapter=adapter.model_dump(),
+        model=model,
+        pretrained=pretrained,
+        model_digest=clip.digest,
+        feature_dim=clip.dim,
+        templates=prompts,
+        adapter=chosen.model_dump(),
+        **source,
         clients=clients,
         rounds=max(choice.rounds // max(local_steps, 1), 1) if rounds is None else rounds,
         local_steps=local_steps,
@@ -292,3 +215,32 @@ def cachefl(
         max_dropouts=max_dropouts,
         max_colluders=max_colluders,
     )
+
+
+def public_source(machine: Machine, classes: tuple[str, ...]) -> dict[str, str]:
+    """Return what adapters start from: a folder if one is named, else generated images, else class texts.
+
+    Raises:
+        ConfigError: If the folder has no images of a class.
+    """
+    if machine.public_images is not None:
+        digest = public.digest_of(public.of_folder(machine.public_images, classes))
+        return {"public": "folder", "public_digest": digest}
+    return {"public": "generated" if set(classes) <= set(CLASSES) else "texts"}
+
+
+def _fitting(chosen: AnyAdapter, source: Mapping[str, str], templates: tuple[str, ...]) -> AnyAdapter:
+    """Return the choices as far as the public materials carry them: class texts make few keys and no whitening."""
+    if not isinstance(chosen, CacheChoices) or source["public"] != "texts":
+        return chosen
+    keys = min(chosen.keys_per_class, len(templates))
+    return chosen.model_copy(update={"keys_per_class": keys, "shrinkage": None})
+
+
+def _check(*, clients: int, private: bool, epsilon: float | None, delta: float) -> None:
+    if clients < 2:
+        raise ConfigError(f"clients is {clients}; a sum over fewer than 2 is that client's update")
+    if private and not (epsilon is not None and epsilon > 0 and math.isfinite(epsilon)):
+        raise ConfigError(f"epsilon is {epsilon}; it must be positive and finite (4 is a common choice)")
+    if not 0 < delta < 1:
+        raise ConfigError(f"delta is {delta}; it must lie between 0 and 1, far below 1 / records")

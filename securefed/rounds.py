@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, final
 
@@ -116,7 +116,11 @@ class ServerState:
         """Take one step along the sum of what the clients added, divided by a public number of units."""
         velocity = plan.momentum * self.velocity + total / plan.normaliser
         adapter = self.adapter.moved_to(self.adapter.vector() - plan.learning_rate * velocity)
-        return ServerState(adapter=adapter, velocity=velocity)
+        return ServerState(adapter=adapter.settled(), velocity=velocity)
+
+    def released(self) -> ServerState:
+        """Return what is left after the last round: the adapter as the server releases it."""
+        return replace(self, adapter=self.adapter.released())
 
 
 def contribution(

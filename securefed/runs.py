@@ -4,6 +4,7 @@
 
     runs/NAME/
       plan.toml             every public choice
+      manifest.json         which records each simulated client holds and what is in them; for nobody else
       ledger/CLIENT.sqlite  what each client's data was charged (unless another folder is named)
       ledger/CLIENT.jsonl   its export, signed by the client, which reports and verification read
       roster.json           public keys of the parties
@@ -26,15 +27,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, final
+from typing import Self, final
 
+from rich.console import Console
 from safetensors.numpy import save_file
 
 from securefed import inventory
 from securefed import rng as randomness
-from securefed.adapters import clip
-from securefed.adapters.base import top1
-from securefed.adapters.cachefl import CacheFL
 from securefed.aggregation.decryptor import Decryptor
 from securefed.aggregation.identity import Federation
 from securefed.aggregation.journal import open_journals
@@ -42,38 +41,15 @@ from securefed.aggregation.masked_client import LEAST
 from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.policy import Policy
 from securefed.aggregation.provision import to_json
-from securefed.data import datasets, partition
 from securefed.errors import ConfigError
+from securefed.machine import Machine
 from securefed.plan import Plan
+from securefed.preparation import Materials, prepare
 from securefed.privacy.ledger import Ledger
-from securefed.rng import Source
 from securefed.rounds import Client, Owners, ServerState, Sources, run_round
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from securefed.adapters.base import Adapter
 
 VANISH_PHASES = ("mask", "encrypt", "plain")
 """Where a simulated dropout leaves: keys and shares are out, noise is drawn, its vector never arrives."""
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Materials:
-    """What a simulated federation is made of.
-
-    Attributes:
-        shards: Features and labels of each client, by name.
-        test: Features and labels of the held-out split, which no choice looks at.
-        adapter: The initial, public adapter.
-        zero_shot_accuracy: Of the frozen model alone, on the held-out split.
-    """
-
-    shards: Mapping[str, tuple[Tensor, Tensor]] = field(repr=False)
-    test: tuple[Tensor, Tensor] = field(repr=False)
-    adapter: Adapter
-    zero_shot_accuracy: float
 
 
 @final
@@ -98,48 +74,6 @@ class Stopwatch:
             spent = time.perf_counter() - start
             self.seconds[name] = self.seconds.get(name, 0.0) + spent - self._inner
             self._inner = outer + spent
-
-
-def prepare(plan: Plan, *, watch: Stopwatch) -> Materials:
-    """Load images and model, encode every image once and make the public initial adapter.
-
-    Raises:
-        ConfigError: If the plan names something that does not exist, or the weights are not the pinned ones.
-    """
-    with watch.stage("load"):
-        data = datasets.load(plan.data, seed=plan.seed, records=plan.expected_records, classes=plan.classes)
-        parts = partition.partition(plan.partition, data.train, plan.clients, rng=_data_source(plan, "partition"))
-        generated = datasets.public_images(
-            plan.classes, plan.adapter.images_per_class, rng=_data_source(plan, "generated images")
-        )
-        model = clip.load(plan.model, sha256=plan.model_digest)
-    with watch.stage("encode"):
-        train, test, public = (model.encode_images(images.pixels) for images in (data.train, data.test, generated))
-        text = model.encode_classes(plan.classes)
-        train_labels, test_labels, public_labels = (
-            clip.as_tensor(images.labels) for images in (data.train, data.test, generated)
-        )
-    choices = plan.adapter
-    adapter = CacheFL.from_generated(
-        public,
-        public_labels,
-        text=text,
-        scale=model.logit_scale,
-        alpha=choices.alpha,
-        beta=choices.beta,
-        keys_per_class=choices.keys_per_class,
-        shrinkage=choices.shrinkage,
-    )
-    return Materials(
-        shards={name: (train[part], train_labels[part]) for name, part in zip(plan.cohort, parts, strict=True)},
-        test=(test, test_labels),
-        adapter=adapter,
-        zero_shot_accuracy=top1(adapter.zero_shot(test), test_labels),
-    )
-
-
-def _data_source(plan: Plan, label: str) -> Source:
-    return randomness.seeded(plan.seed, label)
 
 
 def create_folder(path: Path) -> None:
@@ -199,6 +133,7 @@ def execute(
     plan: Plan,
     out: Path,
     *,
+    machine: Machine | None = None,
     ledgers: Path | None = None,
     budget: float | None = None,
     mirrors: Path | None = None,
@@ -206,12 +141,14 @@ def execute(
     vanishing: int = 0,
     rng: Sources = lambda _purpose, _round, _client: randomness.secure(),
     on_round: Callable[[int, float], None] = lambda _number, _accuracy: None,
+    console: Console | None = None,
 ) -> None:
     """Carry out a plan and leave everything about it in a folder.
 
     Args:
         plan: The public choices.
         out: Folder of the run; must be new or empty.
+        machine: Where weights, images and features lie.
         ledgers: Folder of the clients' ledgers; by default inside the run.
         budget: Epsilon that new ledgers allow over all runs; by default what this plan needs.
         mirrors: Folder in another place that remembers how far each ledger came; by default none, and a ledger that was
@@ -221,6 +158,7 @@ def execute(
         rng: Where each client's noise and keys come from. Anything but the operating system's generator is recorded,
             and the run's report says that it is not private.
         on_round: Told after each round its number and the accuracy on the held-out split.
+        console: Shows the progress of encoding.
 
     Raises:
         ConfigError: If the plan or the folder does not hold; nothing has been charged.
@@ -239,7 +177,8 @@ def execute(
     watch = Stopwatch()
     with open_ledgers(plan, ledgers or out / "ledger", budget=budget, mirrors=mirrors) as books:
         members = _members(plan, out)
-        materials = prepare(plan, watch=watch)
+        materials = prepare(plan, machine, stage=watch.stage, console=console)
+        materials.manifest.write(out / "manifest.json")
         with (
             Lines(out / "metrics.jsonl") as metrics,
             Lines(out / "messages.jsonl") as messages,
@@ -264,7 +203,7 @@ def execute(
             for name, book in books.items():
                 book.export(out / "ledger" / f"{name}.jsonl", sign=members.clients[name].sign)
             digest = hashlib.sha256((out / "adapter.safetensors").read_bytes()).hexdigest()
-            metrics.append(kind="end", adapter_sha256=digest, seconds=watch.seconds)
+            metrics.append(kind="end", adapter_sha256=digest, seconds=watch.seconds, **_beyond(materials, state))
         inventory.write(out, sign=members.server.sign)
 
 
@@ -288,12 +227,12 @@ def _train(
     clients = [
         Client(
             name=name,
-            features=features,
-            labels=labels,
+            features=shard.features,
+            labels=shard.labels,
             ledger=books.get(name),
             batches=plan.batches(run) if plan.private else None,
         )
-        for name, (features, labels) in materials.shards.items()
+        for name, shard in materials.shards.items()
     ]
     metrics.append(
         kind="start",
@@ -301,8 +240,8 @@ def _train(
         plan_digest=plan.digest,
         secret_noise=all(rng(purpose, 0, "").is_secret for purpose in ("noise", "keys")),
         roster_root=members.roster.root.hex(),
-        zero_shot_accuracy=materials.zero_shot_accuracy,
-        initial_accuracy=materials.adapter.accuracy(*materials.test),
+        zero_shot_accuracy=materials.test.zero_shot(materials.adapter),
+        initial_accuracy=materials.test.accuracy(materials.adapter),
     )
     decryptor = Decryptor.throwaway(members.roster, rng=randomness.secure())
     state, head = ServerState.initial(materials.adapter), bytes(DIGEST)
@@ -322,15 +261,25 @@ def _train(
             record=partial(messages.message, number),
             stage=watch.stage,
         )
-        state, head = done.state, done.head
+        state, head = done.state if number < plan.rounds else done.state.released(), done.head
         if done.transcript:
             path = out / "transcript" / f"{number:04d}.jsonl"
             path.write_text("".join(f"{line}\n" for line in done.transcript), encoding="utf-8")
         with watch.stage("evaluate"):
-            accuracy = state.adapter.accuracy(*materials.test)
+            accuracy = materials.test.accuracy(state.adapter)
         metrics.append(kind="round", number=number, accuracy=accuracy, survivors=done.survivors)
         on_round(number, accuracy)
     return state
+
+
+def _beyond(materials: Materials, state: ServerState) -> dict[str, float]:
+    """Return how adapter and frozen model do on the domain that was left out, if one was."""
+    if materials.unseen is None:
+        return {}
+    return {
+        "unseen_accuracy": materials.unseen.accuracy(state.adapter),
+        "unseen_zero_shot_accuracy": materials.unseen.zero_shot(state.adapter),
+    }
 
 
 def _members(plan: Plan, out: Path) -> Federation:

@@ -67,7 +67,7 @@ class Kind:
     def plan(self, **changes):
         """Return a plan for updates of this adapter's length: one class with one key of one feature a coordinate."""
         names = tuple(f"c{i}" for i in range(len(self.adapter.vector())))
-        one = {"alpha": 4.0, "beta": 1.0, "keys_per_class": 1, "images_per_class": 8, "shrinkage": 0.1}
+        one = {"kind": "cachefl", "keys_per_class": 1}
         return toys.plan(classes=names, feature_dim=1, adapter=one, **changes)
 
 

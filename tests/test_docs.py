@@ -43,14 +43,3 @@ def test_the_readmes_figures_are_those_of_the_benchmark():
 
     assert len(shown) >= 6
     assert set(shown) <= known
-
-
-def test_the_recipes_are_those_that_the_search_found():
-    from dataclasses import asdict
-
-    from securefed.recipes import CHOICES
-
-    found = json.loads((ROOT / "benchmarks" / "results" / "cachefl_choices.json").read_text())["choices"]
-    kept = [{name: value for name, value in choice.items() if name != "accuracy"} for choice in found]
-
-    assert [asdict(choice) for choice in CHOICES] == kept

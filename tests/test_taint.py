@@ -15,6 +15,7 @@ import torch
 from securefed import rounds, runs
 from securefed.aggregation.masked import MaskedSum
 from securefed.aggregation.plain import PlainSum
+from securefed.preparation import Encoded
 from securefed.privacy.release import release
 from securefed.rng import seeded
 from securefed.rounds import ServerState, run_round
@@ -73,13 +74,13 @@ def outside(exits):
 
 
 def materials(plan):
-    shards = {each.name: (taint(each.features), taint(each.labels)) for each in toys.clients(plan)}
-    test = toys.unit(30, toys.DIM, seed=7), torch.arange(30) % toys.CLASSES
-    return runs.Materials(shards=shards, test=test, adapter=toys.adapter(), zero_shot_accuracy=0.5)
+    found = toys.materials(plan)
+    shards = {name: Encoded(taint(each.features), taint(each.labels)) for name, each in found.shards.items()}
+    return replace(found, shards=shards)
 
 
 def run(plan, monkeypatch, tmp_path, **changes):
-    monkeypatch.setattr(runs, "prepare", lambda plan, **_: replace(materials(plan), **changes))
+    monkeypatch.setattr(runs, "prepare", lambda plan, *_, **__: replace(materials(plan), **changes))
     runs.execute(plan, tmp_path / "run")
     return [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
 

@@ -127,18 +127,12 @@ def test_a_clip_norm_that_follows_the_median_is_found(monkeypatch):
     assert set(used) != {plan.clip_norm}
 
 
-def materials(plan):
-    shards = {each.name: (each.features, each.labels) for each in toys.clients(plan)}
-    test = toys.unit(30, toys.DIM, seed=7), torch.arange(30) % toys.CLASSES
-    return runs.Materials(shards=shards, test=test, adapter=toys.adapter(), zero_shot_accuracy=0.5)
-
-
 @pytest.fixture
 def execute(monkeypatch, tmp_path):
     """Run a toy plan into a folder, with its report."""
 
     def executed(plan, name="run"):
-        monkeypatch.setattr(runs, "prepare", lambda plan, **_: materials(plan))
+        monkeypatch.setattr(runs, "prepare", lambda plan, *_, **__: toys.materials(plan))
         runs.execute(plan, tmp_path / name)
         render.write(build(RunRecord.read(tmp_path / name)), tmp_path / name)
         return tmp_path / name
@@ -201,7 +195,7 @@ def test_the_stated_epsilon_is_that_of_the_client_that_spent_most(monkeypatch, t
     )
     heavy.charge(plan.event, run="earlier", round=1, purpose="train", plan_digest=plan.digest)
     heavy.close()
-    monkeypatch.setattr(runs, "prepare", lambda plan, **_: materials(plan))
+    monkeypatch.setattr(runs, "prepare", lambda plan, *_, **__: toys.materials(plan))
     runs.execute(plan, tmp_path / "run", ledgers=tmp_path / "books", budget=10.0)
     record = RunRecord.read(tmp_path / "run")
     spent = {

@@ -3,7 +3,9 @@
 import torch
 
 from securefed.adapters.cachefl import CacheFL
+from securefed.data.manifest import Manifest
 from securefed.plan import Plan
+from securefed.preparation import Encoded, Materials
 from securefed.rounds import Client
 
 CLASSES, DIM, KEYS, RECORDS = 3, 6, 2, 60
@@ -33,7 +35,7 @@ def plan(**changes):
         "model": "toy",
         "model_digest": "0" * 64,
         "feature_dim": DIM,
-        "adapter": {"alpha": 4.0, "beta": 1.0, "keys_per_class": KEYS, "images_per_class": 8, "shrinkage": 0.1},
+        "adapter": {"kind": "cachefl", "alpha": 4.0, "keys_per_class": KEYS, "shrinkage": 0.1},
         "clients": 5,
         "rounds": 3,
         "expected_records": RECORDS,
@@ -58,3 +60,14 @@ def clients(plan, ledgers=None, *, records=RECORDS):
         Client(name=name, features=features[part], labels=labels[part], ledger=(ledgers or {}).get(name))
         for name, part in zip(plan.cohort, parts, strict=True)
     ]
+
+
+def materials(plan):
+    """Return what a run is made of; its records come from no images, so its manifest is empty."""
+    return Materials(
+        shards={each.name: Encoded(each.features, each.labels) for each in clients(plan)},
+        test=Encoded(unit(30, DIM, seed=7), torch.arange(30) % CLASSES),
+        unseen=None,
+        adapter=adapter(),
+        manifest=Manifest(plan.data, plan.partition, plan.seed, plan.classes, (), (), (), ()),
+    )
