@@ -104,9 +104,7 @@ def test_a_folder_without_public_images_of_a_class_is_refused(tmp_path):
     trees.grow(tmp_path / "own", ["owl", "yak"])
     trees.grow(tmp_path / "drawn", ["owl"], count=3)
     with pytest.raises((ConfigError, DataError), match="yak"):
-        recipes.cachefl(
-            data=f"folder:{tmp_path / 'own'}", clients=3, machine=Machine(public_images=tmp_path / "drawn")
-        )
+        recipes.cachefl(data=f"folder:{tmp_path / 'own'}", clients=3, machine=Machine(public_images=tmp_path / "drawn"))
 
 
 def test_an_adapter_that_does_not_exist_is_refused_with_those_that_do():
