@@ -27,7 +27,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from securefed import runs
 from securefed.aggregation.identity import SERVER, Identity, Roster
 from securefed.aggregation.journal import Journal
 from securefed.aggregation.policy import HARD_FLOOR, Policy
@@ -36,12 +35,13 @@ from securefed.errors import ConfigError
 from securefed.federation.agent import Owner, unpredictable
 from securefed.federation.server import Task
 from securefed.plan import Plan
+from securefed.preparation import Encoded, Materials, prepare
 from securefed.privacy.ledger import Ledger
 from securefed.rng import Source
 from securefed.rounds import Client, Sources
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
 _POLICY = """\
 # What this client demands before it takes part in a sum. No message from a server can lower it.
@@ -105,12 +105,12 @@ def open_owner(kit: Path, *, policy: Path | None = None, rng: Sources = unpredic
         ledger = _ledger(plan, kit, name)
         if ledger is not None:
             files.callback(ledger.close)
-        materials = runs.prepare(plan, watch=runs.Stopwatch())
-        features, labels = _data(kit / "data.safetensors") or materials.shards[name]
+        materials = prepare(plan)
+        own = _data(kit / "data.safetensors") or materials.shards[name]
         yield Owner(
             plan=plan,
             adapter=materials.adapter,
-            client=Client(name=name, features=features, labels=labels, ledger=ledger),
+            client=Client(name=name, features=own.features, labels=own.labels, ledger=ledger),
             identity=identity,
             roster=roster,
             policy=floor,
@@ -119,7 +119,7 @@ def open_owner(kit: Path, *, policy: Path | None = None, rng: Sources = unpredic
         )
 
 
-def open_task(kit: Path, materials: runs.Materials, plan: Plan) -> Task:
+def open_task(kit: Path, materials: Materials, plan: Plan) -> Task:
     """Return the task of a server's kit.
 
     Raises:
@@ -154,7 +154,7 @@ def _ledger(plan: Plan, kit: Path, name: str) -> Ledger | None:
     )
 
 
-def _data(path: Path) -> tuple[Tensor, Tensor] | None:
+def _data(path: Path) -> Encoded | None:
     """Return features and labels that the owner has put into the kit, if any."""
     if not path.exists():
         return None
@@ -163,7 +163,7 @@ def _data(path: Path) -> tuple[Tensor, Tensor] | None:
     tensors = load_file(path)
     if set(tensors) != {"features", "labels"} or len(tensors["features"]) != len(tensors["labels"]):
         raise ConfigError(f"{path} holds {', '.join(tensors)}; it must hold as many features as labels")
-    return tensors["features"], tensors["labels"]
+    return Encoded(tensors["features"], tensors["labels"])
 
 
 def _public(plan: Plan, folder: Path, home: Path) -> None:

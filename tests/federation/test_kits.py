@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from securefed import recipes, runs
+from securefed import recipes
 from securefed.errors import ConfigError
 from securefed.federation import kits
 from securefed.federation.courier import Unreachable, carry
@@ -20,6 +20,7 @@ from securefed.federation.embedded import EmbeddedTransport
 from securefed.federation.greeting import challenge
 from securefed.federation.memory import Memory
 from securefed.federation.server import Server
+from securefed.preparation import prepare
 from securefed.privacy.ledger import read_export
 from securefed.rng import secure
 
@@ -114,7 +115,7 @@ def charges(folder, name):
 
 @pytest.mark.deploy
 def test_agents_in_processes_of_their_own_survive_kills_and_charge_once(plan, folder):
-    task = kits.open_task(folder / "server", runs.prepare(plan, watch=runs.Stopwatch()), plan)
+    task = kits.open_task(folder / "server", prepare(plan), plan)
     killed = []
     with started(folder, plan.cohort) as agents:
 
