@@ -7,6 +7,7 @@
         + CapacityError    a sum that could leave the ring
         + DataError        a data set, image or label that cannot be used
         + DigestError      a file whose content is not the content it was pinned to
+        + ChoiceError      a value that is none of those there are (carries them, and the nearest)
       x ProtocolError      a message that no honest party would send
         + OutOfTurn        a role used twice or in the wrong phase
         + ThresholdError   fewer survivors than the threshold (carries both numbers)
@@ -19,6 +20,9 @@ anything computed from records.
 """
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class SecureFedError(Exception):
@@ -39,6 +43,27 @@ class DataError(ConfigError):
 
 class DigestError(ConfigError):
     """A file whose content is not the content it was pinned to."""
+
+
+class ChoiceError(ConfigError):
+    """A value that is none of those there are.
+
+    Attributes:
+        where: What was to be chosen, such as the name of a field.
+        value: What was given.
+        allowed: What there is.
+    """
+
+    def __init__(self, where: str, value: str, allowed: Iterable[str]) -> None:
+        self.where, self.value, self.allowed = where, value, tuple(allowed)
+        super().__init__(
+            f"{where} {value!r} is unknown; did you mean {self.nearest!r}? Known: {', '.join(self.allowed)}"
+        )
+
+    @property
+    def nearest(self) -> str:
+        """The allowed value that looks most like the given one."""
+        return difflib.get_close_matches(self.value, self.allowed, n=1, cutoff=0.0)[0]
 
 
 class ProtocolError(SecureFedError):
@@ -100,9 +125,10 @@ class VerificationError(SecureFedError):
     """A recorded value that differs from its recomputation.
 
     Attributes:
+        problem: The message without the place.
         where: What does not hold, as ``FILE`` or ``FILE:LINE``; empty if the error is about no file.
     """
 
     def __init__(self, message: str, *, where: str = "") -> None:
         super().__init__(f"{where}: {message}" if where else message)
-        self.where = where
+        self.problem, self.where = message, where

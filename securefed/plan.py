@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import tomllib
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ from securefed.aggregation import encryption
 from securefed.aggregation.encryption import Encryption, Scheme
 from securefed.choices import Choices, Noise, Sample, Secure, Setting
 from securefed.encoding import TAIL, FixedPoint
-from securefed.errors import CapacityError, ConfigError
+from securefed.errors import CapacityError, ChoiceError, ConfigError
 from securefed.privacy import accounting, skellam
 from securefed.privacy.events import Event
 from securefed.privacy.filters import filter_of
@@ -248,7 +249,20 @@ def _read(kind: type[Read], values: dict[str, object]) -> Read:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("; ".join(_problem(details) for details in error.errors())) from None
+        findings = error.errors()
+        if len(findings) == 1 and (unknown := _unknown(kind, findings[0])):
+            raise unknown from None
+        raise ConfigError("; ".join(_problem(details) for details in findings)) from None
+
+
+def _unknown(kind: type[BaseModel], details: ErrorDetails) -> ChoiceError | None:
+    """Return one of pydantic's findings as an unknown choice, if it is one."""
+    where, value = ".".join(map(str, details["loc"])), details["input"]
+    if details["type"] == "literal_error" and isinstance(value, str):
+        return ChoiceError(where, value, re.findall(r"'([^']+)'", details["ctx"]["expected"]))
+    if details["type"] == "extra_forbidden" and len(details["loc"]) == 1:
+        return ChoiceError("field of a plan", where, kind.model_fields)
+    return None
 
 
 def _problem(details: ErrorDetails) -> str:

@@ -10,7 +10,6 @@ a byte to download and without a licence. Three groups of domains:
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
@@ -21,7 +20,7 @@ from securefed.data.numerals import DIGIT_DRAWINGS
 from securefed.data.objects import OBJECT_DRAWINGS
 from securefed.data.scene import SIZE, Scene, digit_pose, object_pose
 from securefed.data.styles import STYLES
-from securefed.errors import ConfigError, DataError
+from securefed.errors import ChoiceError, DataError
 from securefed.rng import Source
 
 OBJECTS = tuple(OBJECT_DRAWINGS)
@@ -83,9 +82,8 @@ def check_known(kind: str, name: str, known: Iterable[str]) -> None:
     """Refuse an unknown name.
 
     Raises:
-        ConfigError: Naming the nearest known name and all others.
+        ChoiceError: Naming the nearest known name and all others.
     """
     names = tuple(known)
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
-        raise ConfigError(f"{kind} {name!r} is unknown; did you mean {near!r}? Known: {', '.join(names)}")
+        raise ChoiceError(kind, name, names)

@@ -1,0 +1,50 @@
+"""All commands under one name, and what holds for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from securefed.cli import audit, plan, provision, report, run, settings, verify
+from securefed.cli.failures import Command, Group
+
+app = typer.Typer(
+    cls=Group,
+    help="Privacy-hardened federated learning of CLIP adapters.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+
+COMMANDS: dict[Callable[..., None], str] = {
+    plan.plan: "securefed plan --clients 200 --epsilon 2 --out plan.toml",
+    run.run: "securefed run plan.toml --out runs/demo --watch",
+    report.report: "securefed report runs/demo --bundle",
+    verify.verify: "securefed verify runs/demo",
+    audit.audit: "securefed audit --json",
+    provision.provision: "securefed provision identities north south east west",
+}
+"""Every command, with its example."""
+
+for command, example in COMMANDS.items():
+    app.command(cls=Command, epilog=f"Example: {example}")(command)
+
+
+@app.callback()
+def everywhere(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Settings file; by default securefed.toml in the working folder or in its folder data."),
+    ] = None,
+) -> None:
+    """Privacy-hardened federated learning of CLIP adapters."""
+    context.default_map = settings.defaults(context, config)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

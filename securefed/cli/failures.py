@@ -1,0 +1,89 @@
+"""How a command fails: one readable block, an exit code, and a traceback only for those who ask.
+
+The block says what does not hold and, where they are known, where, which values are allowed and which is the nearest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, final
+
+import click
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from securefed.cli.screen import console
+from securefed.errors import ChoiceError, ConfigError, SecureFedError, VerificationError
+
+DEBUG = "securefed.debug"
+
+
+@final
+class Command(TyperCommand):
+    """A command that knows ``--debug``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(_debug_option())
+
+
+@final
+class Group(TyperGroup):
+    """All commands: turns errors into one block and an exit code."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(_debug_option())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Carry out a command."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            if ctx.meta.get(DEBUG):
+                raise
+            for name, text in block(error):
+                console.print(f"[bold red]{name}:[/] ", end="")
+                console.print(text, markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(exit_code(error)) from None
+
+
+def block(error: BaseException) -> Iterator[tuple[str, str]]:
+    """Return what is said of an error, line by line."""
+    match error:
+        case ChoiceError():
+            yield "error", f"{error.where} is {error.value!r}, which is none of those there are"
+            yield "allowed", ", ".join(error.allowed)
+            yield "nearest", error.nearest
+        case VerificationError():
+            yield "error", error.problem
+            if error.where:
+                yield "where", error.where
+        case SecureFedError():
+            yield "error", str(error)
+        case OSError():
+            yield "error", error.strerror or str(error)
+            if error.filename:
+                yield "where", str(error.filename)
+        case KeyboardInterrupt():
+            yield "interrupted", "a run that was going on is continued by 'securefed resume FOLDER'"
+        case _:
+            yield "error", f"{type(error).__name__}: {error}"
+            yield "where", "in securefed itself; the same command with --debug shows the place"
+
+
+def exit_code(error: BaseException) -> int:
+    """Return 2 for bad input, 1 for everything else."""
+    return 2 if isinstance(error, ConfigError | OSError) else 1
+
+
+def _debug_option() -> click.Option:
+    def remember(context: click.Context, _: click.Parameter, value: bool) -> None:
+        if value:
+            context.meta[DEBUG] = True
+
+    return click.Option(
+        ["--debug"], is_flag=True, expose_value=False, callback=remember, help="Show the traceback of an error."
+    )

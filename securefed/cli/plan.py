@@ -1,0 +1,62 @@
+"""``securefed plan``: what a choice costs, before anything runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from securefed.cli.screen import AsJson, write_new
+
+
+def plan(
+    *,
+    out: Annotated[Path | None, typer.Option(help="File to write the plan to, for 'securefed run'.")] = None,
+    data: Annotated[str, typer.Option(help="digits, or world:DOMAIN[,DOMAIN].")] = "digits",
+    partition: Annotated[str, typer.Option(help="iid, dirichlet:ALPHA, domain or domain+dirichlet:ALPHA.")] = "iid",
+    clients: Annotated[int, typer.Option(help="Size of the cohort.")] = 8,
+    setting: Annotated[str, typer.Option(help="distributed, per-client, client-level or none.")] = "distributed",
+    secure: Annotated[str, typer.Option(help="mask, ckks, bfv or plain.")] = "mask",
+    epsilon: Annotated[float, typer.Option(help="Target per record, or per client.")] = 4.0,
+    delta: Annotated[float, typer.Option(help="Target, below 1 / records.")] = 1e-5,
+    rounds: Annotated[int | None, typer.Option(help="Model updates [chosen by the noise].")] = None,
+    local_steps: Annotated[int, typer.Option(help="Steps of a client in each round.")] = 1,
+    sampling: Annotated[str, typer.Option(help="full, poisson or shuffled.")] = "full",
+    sampling_rate: Annotated[float, typer.Option(help="Share of the records in a step.")] = 1.0,
+    noise: Annotated[str, typer.Option(help="discrete-gaussian or skellam.")] = "discrete-gaussian",
+    max_dropouts: Annotated[int | None, typer.Option(help="Dropouts to size the noise for.")] = None,
+    max_colluders: Annotated[int | None, typer.Option(help="Colluders to size the noise for.")] = None,
+    seed: Annotated[int, typer.Option(help="Of data choices; never of noise.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show what choices cost before anything runs, and write the plan."""
+    from securefed import recipes
+    from securefed.reports.preview import preview
+
+    choices = recipes.cachefl(
+        data=data,
+        partition=partition,
+        clients=clients,
+        setting=setting,
+        secure=secure,
+        epsilon=epsilon,
+        delta=delta,
+        rounds=rounds,
+        local_steps=local_steps,
+        sampling=sampling,
+        sampling_rate=sampling_rate,
+        noise=noise,
+        max_dropouts=max_dropouts,
+        max_colluders=max_colluders,
+        seed=seed,
+    )
+    if out is not None:
+        write_new(out, choices.to_toml())
+    shown = preview(choices)
+    if as_json:
+        typer.echo(json.dumps(shown))
+        return
+    for name, value in shown.items():
+        typer.echo(f"{name:32} {value:.6g}" if isinstance(value, float) else f"{name:32} {value}")

@@ -1,0 +1,59 @@
+"""What every command writes with: results to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from securefed.errors import ConfigError
+
+console = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+RunFolder = Annotated[Path, typer.Argument(help="Folder of a finished run, for example runs/demo.")]
+
+HEADLINES = ("epsilon", "delta", "accuracy", "zero_shot_accuracy", "setting", "secure", "clients", "rounds")
+"""What is said of a run on the screen; the rest is in its report."""
+
+
+def progress() -> Progress:
+    """Return a progress bar with the time left, silent where there is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+
+
+def wide() -> Console:
+    """Return where tables are printed: as wide as the terminal, or wide enough for a file."""
+    return Console(width=None if console.is_terminal else 160)
+
+
+def show_report(values: dict[str, Any], folder: Path, *, as_json: bool) -> None:
+    """Print a report's main figures, what must stand at its top first."""
+    if as_json:
+        typer.echo(json.dumps(values))
+        return
+    for warning in values["warnings"]:
+        console.print(f"[bold red]{warning}[/]")
+    for key in HEADLINES:
+        typer.echo(f"{key:20} {values[key]}")
+    typer.echo(f"{'report':20} {folder / 'report.md'}")
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file that does not exist yet.
+
+    Raises:
+        ConfigError: If it exists or cannot be written.
+    """
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise ConfigError(f"{path} exists; name a new file") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,74 @@
+"""``securefed.toml``: settings beside the data, which flags override.
+
+::
+
+    [plan]
+    data = "world:sketch,neon"
+    clients = 8
+    epsilon = 2.0
+
+    [run]
+    ledger = "ledgers"
+
+A table is a command, a key one of its long options. The file is found in the working folder, or else in the folder
+``data`` below it, where data sets are looked for; folders above are not searched. A path in it starts where the file
+is. Which settings came from it is said every time: none of them acts in silence.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from securefed.cli.screen import console
+from securefed.errors import ChoiceError, ConfigError
+
+NAME = "securefed.toml"
+
+PLACES = (Path(NAME), Path("data") / NAME)
+
+
+def defaults(context: click.Context, named: Path | None) -> dict[str, dict[str, Any]]:
+    """Return what the settings file gives each command, for click's ``default_map``.
+
+    Raises:
+        ConfigError: If the file cannot be read, is not TOML, or names a command, option or value that there is not.
+    """
+    path = named or next((place for place in PLACES if place.is_file()), None)
+    if path is None or not isinstance(context.command, click.Group):
+        return {}
+    commands = context.command.commands
+    found = {}
+    for name, table in _read(path).items():
+        if name not in commands:
+            raise ChoiceError(f"table in {path}", name, commands)
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: {name} = {table!r} stands outside a table; put it below [plan] or [run]")
+        found[name] = _options(path, commands[name], table)
+    if used := found.get(context.invoked_subcommand or ""):
+        console.print(f"settings from {path}: {', '.join(used)}", markup=False, highlight=False)
+    return found
+
+
+def _options(path: Path, command: click.Command, table: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of one command's table by parameter, paths made to start at the file."""
+    known = {max(p.opts, key=len).lstrip("-"): p for p in command.params if isinstance(p, click.Option)}
+    values = {}
+    for key, value in table.items():
+        if (option := known.get(key)) is None or not option.expose_value:
+            raise ChoiceError(f"option of [{command.name}] in {path}", key, known)
+        is_path = isinstance(option.type, click.Path) and isinstance(value, str)
+        values[option.name or key] = str(path.parent / value) if is_path else value
+    return values
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
