@@ -2,8 +2,9 @@
 
 The usual use is that of vectors of floats: degree 8192, primes of 60, 40 and 40 bits, scale 2**40, one ``ckks_vector``
 for every 4096 parameters, approximate sums. Ours adds 20 clients whose sums have 19 bits, exactly. *encrypt* is from
-numbers to bytes for the wire, *verify* from bytes to checked ciphertexts (theirs only parses), *add* adds one vector to
-a sum in memory, *decrypt* is from the sum to numbers. Seconds are of the process, for a million parameters.
+numbers to bytes for the wire, *verify* from bytes to checked ciphertexts, at server and decryptor (theirs only parses),
+*add* adds one vector to a sum in memory, both halves of it, *decrypt* is from the sum to numbers. Seconds are of the
+process, for a million parameters.
 """
 
 from __future__ import annotations
@@ -20,16 +21,20 @@ import tenseal
 
 from benchmarks.timing import interleaved, ratio
 from securefed.aggregation.base import SecureSum, secure_sum
-from securefed.aggregation.ciphertexts import RunningSum, encrypted
-from securefed.aggregation.encrypted_session import EncryptedSession
+from securefed.aggregation.ciphertexts import unpacked
+from securefed.aggregation.decryptor import Decryptor, decrypted
+from securefed.aggregation.encrypted_client import contribution
+from securefed.aggregation.encrypted_server import Releasing
 from securefed.aggregation.encryption import Scheme, candidates
 from securefed.aggregation.homomorphic import HomomorphicSum
 from securefed.aggregation.identity import Federation
+from securefed.aggregation.keys import public_key
 from securefed.aggregation.masked import MaskedSum
+from securefed.aggregation.openers import Announced, SealedOpeners
 from securefed.aggregation.parameters import Context, Parameters
 from securefed.aggregation.plain import PlainSum
+from securefed.aggregation.residues import Residues
 from securefed.aggregation.seal import PublicKey, SecretKey, ring
-from securefed.aggregation.wire import Kind
 from securefed.encoding import RingVector
 from securefed.rng import secure, seeded
 
@@ -81,32 +86,33 @@ def _vector(dim: int) -> RingVector:
 def _ours(scheme: Scheme, dim: int) -> tuple[dict[str, Callable[[], object]], float]:
     """Return what to time of one of our schemes, and its bytes a parameter."""
     members = Federation.throwaway(_parameters(CLIENTS, dim).cohort, rng=secure())
-    session = HomomorphicSum(_parameters(CLIENTS, dim), members, scheme=scheme, summand=SUMMAND).session
-    key = SecretKey(session.ring)
-    public, vector, identity = PublicKey(session.ring, key.public()), _vector(dim), members.clients["client-00"]
-    places = {"sender": 0, "receiver": session.server}
+    decryptor = Decryptor.throwaway(members.roster, rng=secure())
+    public = _parameters(CLIENTS, dim)
+    session = HomomorphicSum(public, members, scheme=scheme, summand=SUMMAND, decryptor=decryptor).session
+    server = Releasing(session, members.server, decryptor)
+    key, box, vector, identity = SecretKey(session.ring), secure().bytes(32), _vector(dim), members.clients["client-00"]
+    announced = Announced(PublicKey(session.ring, key.public()), public_key(box), server.fingerprint)
 
     def encrypt() -> bytes:
-        return session.write(Kind.ENCRYPTED, encrypted(session, public, bytes(32), vector), by=identity, **places)
+        return contribution(session, announced, identity, vector, rng=secure())
+
+    def verify() -> tuple[Residues, Residues]:
+        sent = server.read(0, frame)
+        sealed = SealedOpeners.read(session, 0, sent.openers, fingerprint=server.fingerprint)
+        return sent.bodies, unpacked(session, sealed.open(session, 0, box))
 
     frame = encrypt()
-    _, ciphertexts = RunningSum(session, bytes(32)).read(0, frame)
-    total = session.ring.data.zeros(len(ciphertexts))
+    halves = verify()
+    totals = [session.ring.data.zeros(len(half)) for half in halves]
     steps: dict[str, Callable[[], object]] = {
         "encrypt": encrypt,
-        "verify": lambda: RunningSum(session, bytes(32)).read(0, frame),
-        "add": lambda: session.ring.data.add(total, ciphertexts),
-        "decrypt": lambda: _decrypted(session, key, ciphertexts),
+        "verify": verify,
+        "add": lambda: [session.ring.data.add(total, half) for total, half in zip(totals, halves, strict=True)],
+        "decrypt": lambda: decrypted(session, key, *halves),
     }
-    if not np.array_equal(_decrypted(session, key, ciphertexts), vector):
+    if not np.array_equal(decrypted(session, key, *halves), vector):
         raise AssertionError("the decryption differs from what was encrypted")
     return steps, len(frame) / dim
-
-
-def _decrypted(session: EncryptedSession, key: SecretKey, ciphertexts: RingVector) -> RingVector:
-    lanes = session.encryption.lanes
-    opened = [lanes.decode(key.open(ciphertext), lanes.coordinates) for ciphertext in ciphertexts]
-    return np.concatenate(opened)[: session.dim]
 
 
 def _usual(dim: int, kind: Any) -> tuple[dict[str, Callable[[], object]], float]:

@@ -1,106 +1,86 @@
-"""A client's vector as the payload of one message, and a running sum of such payloads.
+"""A client's vector as ciphertexts cut in two, and running sums of either half.
 
-Whoever adds holds no key here: both the aggregator and the decryptor keep a :class:`RunningSum`, and compare.
+A ciphertext is a pair ``(c0, c1)`` whose content is ``c0 + c1 s``, up to noise, for the secret key ``s``. Here ``c0``
+is the *body*: it holds the vector, hidden. ``c1`` is the *opener*: it says nothing of the vector, and without it the
+key opens no body. Both halves add up, each by itself, so nobody who adds needs both.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
 from typing import final
 
 import numpy as np
 
-from securefed.aggregation.encrypted_session import VOUCHER, EncryptedSession
-from securefed.aggregation.parameters import DIGEST
-from securefed.aggregation.refusals import Malformed, Replay, WrongContext
+from securefed.aggregation.encrypted_session import EncryptedSession
+from securefed.aggregation.refusals import Malformed, Replay
 from securefed.aggregation.residues import GROUP, Residues
 from securefed.aggregation.seal import PublicKey
-from securefed.aggregation.wire import Buffer, Kind, array_head, decode, string_head
 from securefed.encoding import RingVector
 
 
-def encrypted(
-    session: EncryptedSession, key: PublicKey, fingerprint: bytes, vector: RingVector, voucher: bytes = b""
-) -> Iterator[Buffer]:
-    """Yield the payload of an ENCRYPTED message in parts, a few ciphertexts at a time.
+def encrypt(session: EncryptedSession, key: PublicKey, vector: RingVector) -> tuple[bytearray, bytearray]:
+    """Return the packed bodies and the packed openers of a vector, made a few ciphertexts at a time.
 
     Args:
         session: The sum.
         key: The public key.
-        fingerprint: SHA-256 of the public key's payload.
         vector: Shape ``(session.dim,)``.
-        voucher: Under an inner mask, digest and signature of the masked vector.
     """
-    lanes = session.encryption.lanes
-    yield array_head(3) + string_head(DIGEST) + fingerprint + string_head(len(voucher)) + voucher
-    yield string_head(session.encryption.size(session.dim))
+    lanes, modulus = session.encryption.lanes, session.ring.data
+    bodies, openers = bytearray(), bytearray()
     starts = range(0, session.dim, lanes.coordinates)
     for first in range(0, len(starts), GROUP):
         parts = (vector[start : start + lanes.coordinates] for start in starts[first : first + GROUP])
-        yield session.ring.data.pack(np.stack([key.encrypt(lanes.encode(part)) for part in parts]))
+        both = np.stack([key.encrypt(lanes.encode(part)) for part in parts], axis=1)
+        bodies += modulus.pack(both[0])
+        openers += modulus.pack(both[1])
+    return bodies, openers
+
+
+def unpacked(session: EncryptedSession, packed: bytes, *, halves: int = 1) -> Residues:
+    """Return the polynomials of one half of a vector's ciphertexts, or of both, after every number is checked.
+
+    Raises:
+        Malformed: If there are more or fewer than the sum has, or a number is not below its prime.
+    """
+    if len(packed) != halves * session.half:
+        raise Malformed(f"an encrypted vector has {halves * session.half} bytes here, not {len(packed)}")
+    return session.ring.data.unpack(packed)
 
 
 @final
 class RunningSum:
-    """The weighted sum of the ciphertexts of distinct clients, each checked before it is added.
+    """The weighted sum of one half of the ciphertexts of distinct clients, or of both.
 
     Args:
         session: The sum.
-        fingerprint: SHA-256 of the public key under which they must be made.
+        halves: 2 if bodies are followed by openers.
 
     Attributes:
-        vouchers: What came along under an inner mask, by place; its keys are the clients in the sum.
+        total: The sum, shape ``(polynomials, primes, degree)``.
     """
 
-    def __init__(self, session: EncryptedSession, fingerprint: bytes) -> None:
-        self.vouchers: dict[int, bytes] = {}
+    def __init__(self, session: EncryptedSession, *, halves: int = 1) -> None:
         self._session = session
-        self._fingerprint = fingerprint
-        self._modulus = session.ring.data
-        self.total = self._modulus.zeros(session.encryption.lanes.plaintexts(session.dim))
+        self._places: set[int] = set()
+        self.total = session.ring.data.zeros(halves * session.encryption.lanes.plaintexts(session.dim))
 
     @property
     def places(self) -> tuple[int, ...]:
         """The clients in the sum, sorted."""
-        return tuple(sorted(self.vouchers))
+        return tuple(sorted(self._places))
 
-    @property
-    def digest(self) -> bytes:
-        """SHA-256 of the sum's ciphertexts."""
-        return hashlib.sha256(self.total.astype("<u8", copy=False).data).digest()
-
-    def take(self, place: int, data: bytes) -> None:
-        """Add a client's ENCRYPTED frame.
+    def check(self, place: int) -> None:
+        """Refuse a client that is in the sum already.
 
         Raises:
-            ProtocolError: As :meth:`read` does; nothing is added then.
+            Replay: If it is.
         """
-        self.add(place, *self.read(place, data))
+        if place in self._places:
+            raise Replay(f"{self._session.name(place)!r} is in this sum already")
 
-    def read(self, place: int, data: bytes) -> tuple[bytes, Residues]:
-        """Return voucher and ciphertexts of a client's ENCRYPTED frame, after everything about it is checked.
-
-        Raises:
-            Replay: If this client is in the sum.
-            Malformed: If the frame is not one of this sum, or a number of it is not below its prime.
-            WrongContext: If it was made for another sum, or under another key.
-            WrongSender: If another client made it.
-            BadSignature: If the client did not sign it.
-            Transparent: If a ciphertext hides nothing.
-        """
-        session = self._session
-        if place in self.vouchers:
-            raise Replay(f"{session.name(place)!r} is in this sum already")
-        payload = session.read(Kind.ENCRYPTED, data, sender=place, receiver=session.server)
-        _, (fingerprint, voucher, packed) = decode(payload, numbers=0, strings=3)
-        if fingerprint != self._fingerprint:
-            raise WrongContext("a vector was encrypted under another key than this sum's")
-        if len(voucher) != (VOUCHER if session.inner else 0) or len(packed) != session.encryption.size(session.dim):
-            raise Malformed(f"an encrypted vector has {session.encryption.size(session.dim)} bytes")
-        return voucher, self._modulus.unpack(packed)
-
-    def add(self, place: int, voucher: bytes, ciphertexts: Residues) -> None:
-        """Add what :meth:`read` has returned."""
-        self._modulus.add_weighted(self.total, ciphertexts, self._session.weights[place])
-        self.vouchers[place] = voucher
+    def add(self, place: int, polynomials: Residues) -> None:
+        """Add what a client sent, as often as its public weight says."""
+        self.check(place)
+        self._session.ring.data.add_weighted(self.total, polynomials, self._session.weights[place])
+        self._places.add(place)

@@ -5,11 +5,13 @@ decrypted, and approximate CKKS not even if its own sums are (Li and Micciancio 
 Encryption on Approximate Numbers"). So the key is not where the ciphertexts are gathered, and what is decrypted is
 never somebody else's choice:
 
-* the decryptor adds the signed ciphertexts itself, each client's once, and compares with the aggregator's sum;
+* the decryptor adds the signed openers itself, each client's once, and gets bodies only as their sum, so that what it
+  decrypts holds every client's vector whose openers came, whoever made up the bodies; it could open no single one;
 * it decrypts one sum in one context, and one for one model, of at least ``minimum_cohort`` clients and the threshold;
 * it releases whole numbers modulo the ring, after it rounded them: exactly what the clients' integers add to, so they
   hold nothing of the key, which the noise does;
-* a refusal says that there is no release, and nothing about noise or content;
+* a sum with more noise than honest clients can have made, or beyond its limit, is not released; that refusal says
+  nothing about noise or content, and retires the key;
 * a key serves at most ``budget`` sums.
 """
 
@@ -22,17 +24,20 @@ from typing import final
 
 import numpy as np
 
-from securefed.aggregation.ciphertexts import RunningSum
+from securefed.aggregation.ciphertexts import RunningSum, unpacked
 from securefed.aggregation.encrypted_session import DECRYPTOR, EncryptedSession
 from securefed.aggregation.encryption import Encryption
 from securefed.aggregation.identity import Identity, Roster
 from securefed.aggregation.journal import Journal
+from securefed.aggregation.keys import KEY, public_key
 from securefed.aggregation.members import Members
+from securefed.aggregation.openers import SealedOpeners
 from securefed.aggregation.packing import pack
 from securefed.aggregation.parameters import exceeds
 from securefed.aggregation.refusals import InconsistentSum, PolicyViolation, Replay, WrongContext
+from securefed.aggregation.residues import Residues, check_opaque
 from securefed.aggregation.seal import SecretKey
-from securefed.aggregation.wire import Kind, array_head, decode, encode, string_head
+from securefed.aggregation.wire import Kind, decode, encode
 from securefed.encoding import RingVector
 from securefed.errors import ConfigError, OutOfTurn, ThresholdError
 from securefed.rng import Source
@@ -56,7 +61,17 @@ class DecryptorRole(ABC):
 
     @abstractmethod
     def take(self, session: EncryptedSession, place: int, data: bytes) -> None:
-        """Add a client's ENCRYPTED frame; see :meth:`securefed.aggregation.ciphertexts.RunningSum.take`."""
+        """Add what is in a client's OPENERS frame.
+
+        Raises:
+            Replay: If this client is in the sum.
+            Malformed: If frame, box or polynomials are not those of this sum, or a number is not below its prime.
+            WrongContext: If it was made for another sum, or under other keys.
+            WrongSender: If another client made it.
+            BadSignature: If the client did not sign it.
+            BadBox: If the box was made for another sum, client, key or bodies.
+            Transparent: If openers are nothing, so that the bodies would be.
+        """
 
     @abstractmethod
     def release(self, session: EncryptedSession, request: bytes) -> bytes:
@@ -65,8 +80,32 @@ class DecryptorRole(ABC):
         Raises:
             ThresholdError: If too few clients are in the sum; nothing is spent.
             Replay: If this context was released.
-            InconsistentSum: If the aggregator's sum is another, or the sum is not one of honest clients.
+            InconsistentSum: If the bodies are those of other clients, or the sum is not one of honest clients; in the
+                latter case the key is retired.
         """
+
+
+@final
+@dataclass(slots=True)
+class _Key:
+    """A key, the X25519 key of the boxes that go with it, and how many sums it has been given to."""
+
+    secret: SecretKey
+    box: bytes
+    payload: bytes
+    uses: int = field(default=0)
+
+    @classmethod
+    def drawn(cls, session: EncryptedSession, rng: Source) -> _Key:
+        """Return a fresh key; the lattice's comes from SEAL's own generator."""
+        secret, box = SecretKey(session.ring), rng.bytes(KEY)
+        packed = bytes(session.ring.keys.pack(secret.public()))
+        return cls(secret, box, encode([], [packed, public_key(box)]))
+
+    @property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of what is announced."""
+        return hashlib.sha256(self.payload).digest()
 
 
 @final
@@ -74,19 +113,9 @@ class DecryptorRole(ABC):
 class _Open:
     """A sum between its public key and its release."""
 
-    key: SecretKey
+    key: _Key
     announced: bytes
     sum: RunningSum
-
-
-@final
-@dataclass(slots=True)
-class _Key:
-    """A key and how many sums it has been given to."""
-
-    secret: SecretKey
-    payload: bytes
-    uses: int = field(default=0)
 
 
 @final
@@ -96,6 +125,7 @@ class Decryptor(DecryptorRole):
     Args:
         identity: Its signing key, known to every party as ``EncryptedSession.decryptor``.
         roster: Who is who.
+        rng: Where the keys of boxes come from; :func:`securefed.rng.secure` in use.
         minimum_cohort: Least number of clients in a released sum.
         budget: Sums that a key serves before another takes its place.
         journal: What it remembers of earlier sums across restarts; None remembers as long as it lives.
@@ -109,6 +139,7 @@ class Decryptor(DecryptorRole):
         identity: Identity,
         roster: Roster,
         *,
+        rng: Source,
         minimum_cohort: int = 3,
         budget: int = 1,
         journal: Journal | None = None,
@@ -120,6 +151,7 @@ class Decryptor(DecryptorRole):
         self.public = identity.public
         self._identity = identity
         self._roster = roster
+        self._rng = rng
         self._floor = minimum_cohort
         self._budget = budget
         self._journal = journal
@@ -131,7 +163,7 @@ class Decryptor(DecryptorRole):
     @classmethod
     def throwaway(cls, roster: Roster, *, rng: Source, minimum_cohort: int = 3) -> Decryptor:
         """Return a decryptor whose identity lives as long as this object."""
-        return cls(Identity(DECRYPTOR, rng.bytes(32)), roster, minimum_cohort=minimum_cohort)
+        return cls(Identity(DECRYPTOR, rng.bytes(32)), roster, rng=rng, minimum_cohort=minimum_cohort)
 
     def __reduce__(self) -> str:
         raise TypeError("a decryptor is not pickled: it holds secret keys")
@@ -144,8 +176,13 @@ class Decryptor(DecryptorRole):
         return opened.announced
 
     def take(self, session: EncryptedSession, place: int, data: bytes) -> None:
-        """Add a client's ENCRYPTED frame; see :class:`DecryptorRole`."""
-        self._find(session).sum.take(place, data)
+        """Add what is in a client's OPENERS frame; see :class:`DecryptorRole`."""
+        opened = self._find(session)
+        opened.sum.check(place)
+        sealed = SealedOpeners.read(session, place, data, fingerprint=opened.key.fingerprint)
+        openers = unpacked(session, sealed.open(session, place, opened.key.box))
+        check_opaque(openers)
+        opened.sum.add(place, openers)
 
     def release(self, session: EncryptedSession, request: bytes) -> bytes:
         """Return the RELEASED frame; see :class:`DecryptorRole`."""
@@ -155,11 +192,12 @@ class Decryptor(DecryptorRole):
         if len(places) < needed:
             raise ThresholdError(survivors=len(places), threshold=needed)
         payload = session.read(Kind.RELEASE, request, sender=session.server, receiver=session.decrypting)
-        _, (bitmap, digest) = decode(payload, numbers=0, strings=2)
-        if bitmap != Members.of(places, session.size).to_bytes() or digest != opened.sum.digest:
-            raise InconsistentSum("the aggregator's sum is not that of the signed ciphertexts")
+        _, (bitmap, packed) = decode(payload, numbers=0, strings=2)
+        if bitmap != Members.of(places, session.size).to_bytes():
+            raise InconsistentSum("the bodies are not those of the clients whose openers came")
+        bodies = unpacked(session, packed)
         self._spend(session)
-        return self._write(session, bitmap, self._decrypted(session, opened))
+        return self._write(session, bitmap, self._decrypted(session, opened, bodies))
 
     def _check(self, session: EncryptedSession) -> None:
         context = session.parameters.context
@@ -178,17 +216,11 @@ class Decryptor(DecryptorRole):
     def _opened(self, session: EncryptedSession) -> _Open:
         key = self._keys.get(session.encryption)
         if key is None or key.uses >= self._budget:
-            secret = SecretKey(session.ring)
-            key = self._keys[session.encryption] = _Key(secret, bytes(session.ring.keys.pack(secret.public())))
+            key = self._keys[session.encryption] = _Key.drawn(session, self._rng)
         key.uses += 1
-        announced = session.write(
-            Kind.PUBLIC_KEY,
-            [array_head(1), string_head(len(key.payload)), key.payload],
-            by=self._identity,
-            sender=session.decrypting,
-            receiver=session.server,
-        )
-        return _Open(key.secret, announced, RunningSum(session, hashlib.sha256(key.payload).digest()))
+        places = {"sender": session.decrypting, "receiver": session.server}
+        announced = session.write(Kind.PUBLIC_KEY, [key.payload], by=self._identity, **places)
+        return _Open(key, announced, RunningSum(session))
 
     def _find(self, session: EncryptedSession) -> _Open:
         context = session.parameters.context
@@ -207,25 +239,41 @@ class Decryptor(DecryptorRole):
         self._spent.add((context.task, context.model))
         del self._open[session.context]
 
-    @staticmethod
-    def _decrypted(session: EncryptedSession, opened: _Open) -> RingVector:
-        lanes, dim = session.encryption.lanes, session.dim
-        total = np.empty(dim, dtype=np.uint64)
+    def _decrypted(self, session: EncryptedSession, opened: _Open, bodies: Residues) -> RingVector:
+        """Return the sum that bodies and openers make, or retire the key: what fails is not tried again under it."""
         try:
-            for start, ciphertext in zip(range(0, dim, lanes.coordinates), opened.sum.total, strict=True):
-                count = min(lanes.coordinates, dim - start)
-                total[start : start + count] = lanes.decode(opened.key.open(ciphertext), count)
+            total = decrypted(session, opened.key.secret, bodies, opened.sum.total)
             consistent = _within(session, total)
         except InconsistentSum:
             consistent = False
         if not consistent:
+            self._retire(opened.key)
             raise InconsistentSum("the sum is not one that these clients can have; nothing is released")
         return total
+
+    def _retire(self, key: _Key) -> None:
+        """Forget a key, and every sum that waits for it."""
+        self._keys = {encryption: other for encryption, other in self._keys.items() if other is not key}
+        self._open = {context: other for context, other in self._open.items() if other.key is not key}
 
     def _write(self, session: EncryptedSession, bitmap: bytes, total: RingVector) -> bytes:
         payload = encode([], [bitmap, bytes(pack(total, session.parameters.bits))])
         places = {"sender": session.decrypting, "receiver": session.server}
         return session.write(Kind.RELEASED, [payload], by=self._identity, **places)
+
+
+def decrypted(session: EncryptedSession, key: SecretKey, bodies: Residues, openers: Residues) -> RingVector:
+    """Return the content of ciphertexts, shape ``(session.dim,)``, in the ring.
+
+    Raises:
+        InconsistentSum: If it is not that of a planned sum: too much noise, or beyond what clients may reach.
+    """
+    lanes, dim = session.encryption.lanes, session.dim
+    total = np.empty(dim, dtype=np.uint64)
+    for start, body, opener in zip(range(0, dim, lanes.coordinates), bodies, openers, strict=True):
+        count = min(lanes.coordinates, dim - start)
+        total[start : start + count] = lanes.decode(key.open(np.stack([body, opener])), count)
+    return total
 
 
 def _within(session: EncryptedSession, total: RingVector) -> bool:

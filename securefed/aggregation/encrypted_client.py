@@ -7,29 +7,33 @@ from functools import lru_cache
 from typing import final
 
 from securefed.aggregation.base import ClientRole
-from securefed.aggregation.ciphertexts import encrypted
+from securefed.aggregation.ciphertexts import encrypt
 from securefed.aggregation.encrypted_session import EncryptedSession
 from securefed.aggregation.identity import Identity
 from securefed.aggregation.journal import Journal
+from securefed.aggregation.openers import Announced, SealedOpeners
 from securefed.aggregation.parameters import exceeds
 from securefed.aggregation.policy import Policy
+from securefed.aggregation.residues import check_opaque
 from securefed.aggregation.seal import PublicKey, Ring
 from securefed.aggregation.topology import choose
-from securefed.aggregation.wire import Kind, decode
+from securefed.aggregation.wire import Buffer, Kind, array_head, decode, string_head
 from securefed.encoding import RingVector
 from securefed.errors import CapacityError, OutOfTurn
+from securefed.rng import Source
 
 
 @final
 class EncryptedClient(ClientRole):
     """One client's part in one encrypted sum.
 
-    The coins of encryption come from SEAL's own generator; nothing else is drawn.
+    The coins of encryption come from SEAL's own generator.
 
     Args:
         session: What this client was told about the sum, the decryptor's key among it.
         identity: Its signing key; the name must be in the cohort.
         vector: Its vector, shape ``(dim,)``, coordinates below ``2**bits``.
+        rng: Where the key of the box for its openers comes from; :func:`securefed.rng.secure` in use.
         policy: The floor that its owner set; None demands what the session does.
         journal: What it remembers of earlier sums; None remembers nothing beyond this one.
 
@@ -45,6 +49,7 @@ class EncryptedClient(ClientRole):
         identity: Identity,
         vector: RingVector,
         *,
+        rng: Source,
         policy: Policy | None = None,
         journal: Journal | None = None,
     ) -> None:
@@ -60,34 +65,65 @@ class EncryptedClient(ClientRole):
         self._session = session
         self._identity = identity
         self._journal = journal
+        self._rng = rng
         self._vector: RingVector | None = vector
 
     def answer(self, request: bytes) -> bytes:
-        """PUBLIC_KEY to ENCRYPTED: encrypt, sign, forget; see :class:`ClientRole`."""
+        """PUBLIC_KEY to ENCRYPTED and OPENERS: encrypt, seal, sign, forget; see :class:`ClientRole`."""
         vector, self._vector = self._vector, None
         if vector is None:
             raise OutOfTurn("this client has encrypted its vector, or has refused to")
-        key, fingerprint = read_key(self._session, request)
+        announced = read_key(self._session, request)
         if self._journal is not None:
             self._journal.begin(self._session.parameters.context)
             self._journal.contribute(self._session.parameters.context)
-        payload = encrypted(self._session, key, fingerprint, vector)
-        places = {"sender": self._place, "receiver": self._session.server}
-        return self._session.write(Kind.ENCRYPTED, payload, by=self._identity, **places)
+        return contribution(self._session, announced, self._identity, vector, rng=self._rng)
 
 
-def read_key(session: EncryptedSession, data: bytes) -> tuple[PublicKey, bytes]:
-    """Return the public key of a PUBLIC_KEY frame, and its fingerprint.
+def contribution(
+    session: EncryptedSession,
+    announced: Announced,
+    identity: Identity,
+    vector: RingVector,
+    *,
+    rng: Source,
+    voucher: bytes = b"",
+) -> bytes:
+    """Return a client's ENCRYPTED frame, followed by its OPENERS frame.
+
+    Args:
+        session: The sum.
+        announced: The decryptor's keys.
+        identity: The client.
+        vector: Shape ``(session.dim,)``.
+        rng: Where the key of the box comes from.
+        voucher: Under an inner mask, digest and signature of the masked vector.
+    """
+    place = session.parameters.index(identity.name)
+    bodies, openers = encrypt(session, announced.lattice, vector)
+    sealed = SealedOpeners.seal(session, place, announced, bodies, openers, rng=rng)
+    fields: list[Buffer] = [announced.fingerprint, voucher, bodies]
+    payload: list[Buffer] = [array_head(len(fields))]
+    for field in fields:
+        payload += [string_head(len(field)), field]
+    clear = session.write(Kind.ENCRYPTED, payload, by=identity, sender=place, receiver=session.server)
+    return clear + sealed.write(session, place, by=identity)
+
+
+def read_key(session: EncryptedSession, data: bytes) -> Announced:
+    """Return the keys of a PUBLIC_KEY frame.
 
     Raises:
-        ProtocolError: If the decryptor did not sign it for this sum.
+        ProtocolError: If the decryptor did not sign them for this sum, or encryption under them would hide nothing.
     """
     payload = session.read(Kind.PUBLIC_KEY, data, sender=session.decrypting, receiver=session.server)
-    _, (packed,) = decode(payload, numbers=0, strings=1)
-    return _parsed(session.ring, packed), hashlib.sha256(packed).digest()
+    _, (packed, box) = decode(payload, numbers=0, strings=2)
+    return Announced(_parsed(session.ring, packed), box, hashlib.sha256(payload).digest())
 
 
 @lru_cache(maxsize=4)
 def _parsed(ring: Ring, packed: bytes) -> PublicKey:
     """Return the public key of some bytes; remembered, because in one process many clients have the same."""
-    return PublicKey(ring, ring.keys.unpack(packed)[0])
+    residues = ring.keys.unpack(packed)
+    check_opaque(residues)
+    return PublicKey(ring, residues)

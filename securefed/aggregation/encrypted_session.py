@@ -10,7 +10,7 @@ from typing import final
 
 from securefed.aggregation.encryption import Encryption
 from securefed.aggregation.identity import SERVER, SIGNATURE, Identity, Roster, verify
-from securefed.aggregation.keys import label
+from securefed.aggregation.keys import KEY, TAG, label
 from securefed.aggregation.members import Members
 from securefed.aggregation.messages import ENVELOPE, HEADS
 from securefed.aggregation.packing import packed_size
@@ -79,6 +79,11 @@ class EncryptedSession:
         """The decryptor's place: one past the server."""
         return self.size + 1
 
+    @property
+    def half(self) -> int:
+        """Bytes of the bodies of a vector, and of its openers."""
+        return self.encryption.size(self.dim) // 2
+
     @cached_property
     def ring(self) -> Ring:
         """Where the ciphertexts live."""
@@ -105,11 +110,13 @@ class EncryptedSession:
         """Return the one size that frames of a kind have."""
         members = (self.size + 7) // 8
         payload = {
-            Kind.PUBLIC_KEY: self.ring.keys.size,
-            Kind.ENCRYPTED: DIGEST + (VOUCHER if self.inner else 0) + self.encryption.size(self.dim),
-            Kind.RELEASE: members + DIGEST,
+            Kind.PUBLIC_KEY: 2 * self.ring.keys.size + KEY,
+            Kind.ENCRYPTED: DIGEST + (VOUCHER if self.inner else 0) + self.half,
+            Kind.OPENERS: 2 * DIGEST + KEY + self.half + TAG,
+            Kind.RELEASE: members + self.half,
             Kind.RELEASED: members + packed_size(self.dim, self.parameters.bits),
-            Kind.SUM: members + self.encryption.size(self.dim),
+            Kind.WHOLE: DIGEST + 2 * self.half,
+            Kind.SUM: members + 2 * self.half,
             Kind.OPENED: DIGEST,
         }
         return ENVELOPE + HEADS + payload[kind]

@@ -3,13 +3,32 @@
 One phase between server and clients, and two messages between server and decryptor:
 
 ======== ===================== =========================================================================
-encrypt  PUBLIC_KEY, ENCRYPTED clients encrypt under the decryptor's key and sign what they encrypted
-.        RELEASE, RELEASED     the decryptor adds the same ciphertexts itself and releases whole numbers
+encrypt  PUBLIC_KEY, ENCRYPTED clients encrypt under the decryptor's key: bodies for the server, and
+.        and OPENERS           openers, sealed for the decryptor; both signed
+.        RELEASE, RELEASED     the server sends the sum of the bodies, the decryptor adds the openers
+.                              itself and releases whole numbers
 ======== ===================== =========================================================================
 
-The server sees ciphertexts and has no key; the decryptor has the key and must not work with the server, nor with a
-client that makes up ciphertexts. With ``inner_mask`` the vectors are masked before they are encrypted
-(:mod:`securefed.aggregation.inner_mask`), and then even all of them together learn only the sum.
+A ciphertext is ``(c0, c1)`` with content ``c0 + c1 s``, up to noise, and no party has both halves of one:
+
+* **The server, with any clients.** It has the bodies ``c0 = u b + e + m``, the public key ``(b, a)`` and the total, no
+  ``s`` and no ``c1 = u a + e'``. A body is as good as random to it under ring learning with errors: ``u`` is fresh and
+  secret. The openers of an honest client nobody else has seen, so no client can cancel them: whatever bodies the server
+  claims and whatever openers its clients send, the decryptor computes the weighted sum of the honest vectors of a
+  cohort that passed its floor, plus a polynomial and a multiple of ``s`` of their choice. They learn the sum of the
+  honest vectors, as from every sum. They can learn ``s`` (a client sends ``(0, k)``), and ``s`` opens no body without
+  its opener: given ``s`` and ``e``, ``b = -(a s + e)`` is still uniform, because ``a`` is and ``s`` can be inverted but
+  for a chance of about ``degree / prime``, so bodies stay as random as before.
+* **The decryptor, with any clients.** It has ``s``, every opener and the sum of the bodies. Openers and noise do not
+  depend on vectors. So under CKKS what it has is a function of coins and of the weighted sum of the honest vectors: it
+  learns that sum and, whatever it computes, nothing else. Under BFV the noise also holds what rounding ``q m / t`` to
+  whole numbers left over, at most one for each vector.
+* **Server and decryptor together** open every vector, and so does a decryptor that reads what the server receives; with
+  ``inner_mask`` (:mod:`securefed.aggregation.inner_mask`) they find masked vectors, and learn only the sum.
+
+A server that lies about the sum of the bodies shifts the total by what it likes, as a client that sends another vector
+does; nothing here proves the contrary. Whether such a sum is refused is one bit, and a refusal retires the key; a sum
+that passes the check of noise rounds to one value whatever the noise (:data:`securefed.aggregation.noise.MARGIN`).
 """
 
 from __future__ import annotations
@@ -95,10 +114,10 @@ class HomomorphicSum(SecureSum):
         self.parameters.index(name)
         identity, journal = self._federation.clients[name], self.journals.get(name)
         if not self.inner_mask:
-            return EncryptedClient(self.session, identity, vector, policy=self.policy, journal=journal)
+            return EncryptedClient(self.session, identity, vector, rng=rng, policy=self.policy, journal=journal)
         policy = self.policy or LEAST
         masked = MaskedClient(self._masked, identity, vector, rng=rng, policy=policy, journal=journal)
-        return InnerMaskClient(self.session, self._masked, identity, masked)
+        return InnerMaskClient(self.session, self._masked, identity, masked, rng=rng)
 
     def server(self) -> EncryptedServer | InnerMaskServer:
         """Return the role of the server."""

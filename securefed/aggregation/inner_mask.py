@@ -15,10 +15,9 @@ from typing import final
 
 from securefed.aggregation import merkle
 from securefed.aggregation.base import ClientRole, ServerRole
-from securefed.aggregation.ciphertexts import encrypted
 from securefed.aggregation.decryptor import DecryptorRole
 from securefed.aggregation.desk import Desk
-from securefed.aggregation.encrypted_client import read_key
+from securefed.aggregation.encrypted_client import contribution, read_key
 from securefed.aggregation.encrypted_server import Releasing
 from securefed.aggregation.encrypted_session import EncryptedSession
 from securefed.aggregation.identity import Identity
@@ -31,6 +30,7 @@ from securefed.aggregation.transcript import Transcript
 from securefed.aggregation.wire import Kind, decode
 from securefed.encoding import RingVector
 from securefed.errors import ProtocolError
+from securefed.rng import Source
 
 
 @final
@@ -42,20 +42,24 @@ class InnerMaskClient(ClientRole):
         masked: The masked sum within.
         identity: The client's signing key.
         client: Its role in the masked sum.
+        rng: Where the key of the box for its openers comes from.
     """
 
-    def __init__(self, session: EncryptedSession, masked: Session, identity: Identity, client: MaskedClient) -> None:
+    def __init__(
+        self, session: EncryptedSession, masked: Session, identity: Identity, client: MaskedClient, *, rng: Source
+    ) -> None:
         self._session = session
         self._masked = masked
         self._identity = identity
         self._client = client
+        self._rng = rng
 
     def answer(self, request: bytes) -> bytes:
         """Return the answer of the masked sum, encrypted if it is the vector; see :class:`ClientRole`."""
         inbox = self._masked.frame_size(Kind.INBOX)
         if len(request) != inbox + self._session.frame_size(Kind.PUBLIC_KEY):
             return self._client.answer(request)
-        key, fingerprint = read_key(self._session, request[inbox:])
+        announced = read_key(self._session, request[inbox:])
         place = self._masked.parameters.index(self._identity.name)
         answer = self._client.answer(request[:inbox])
         payload, signature = self._masked.read(Kind.MASKED, answer, sender=place, receiver=self._masked.server)
@@ -63,9 +67,7 @@ class InnerMaskClient(ClientRole):
         bits = self._masked.parameters.bits
         vector = to_ring(unpack(packed, dim=self._masked.length, bits=bits), bits)
         voucher = hashlib.sha256(payload).digest() + signature
-        parts = encrypted(self._session, key, fingerprint, vector, voucher)
-        places = {"sender": place, "receiver": self._session.server}
-        return self._session.write(Kind.ENCRYPTED, parts, by=self._identity, **places)
+        return contribution(self._session, announced, self._identity, vector, rng=self._rng, voucher=voucher)
 
 
 @final
@@ -139,9 +141,9 @@ class InnerMaskServer(ServerRole):
     def _take(self, place: int, data: bytes) -> bytes:
         """Return the voucher of an encrypted masked vector, which is in the sum from now on."""
         masked = self._desk.session
-        voucher, _ = self._releasing.sum.read(place, data)
-        checksum, signature = voucher[:DIGEST], voucher[DIGEST:]
+        sent = self._releasing.read(place, data)
+        checksum, signature = sent.voucher[:DIGEST], sent.voucher[DIGEST:]
         masked.verify(Kind.MASKED, place, masked.server, checksum, signature)
-        self._releasing.take(place, data)
+        self._releasing.add(sent)
         self.transcript.vouched(Kind.MASKED, place, checksum, signature)
-        return voucher
+        return sent.voucher

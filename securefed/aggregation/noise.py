@@ -35,8 +35,14 @@ from __future__ import annotations
 ERROR = 21
 """Largest magnitude of an error coefficient in SEAL."""
 
-MARGIN = 2
-"""The worst-case noise is at most half a unit divided by this."""
+MARGIN = 4
+"""The worst-case noise is at most half a unit divided by this.
+
+Four, so that a refusal is all that a lying server learns of noise: whatever known number it adds to a sum, what passes
+the check of noise rounds to one value, although BFV's noise is checked to a power of two only. With noise up to ``B``
+and a check that lets up to ``2 B`` pass, two neighbouring values could both pass only if a unit were at most ``6 B``;
+a unit is at least ``8 B``.
+"""
 
 
 def fresh(degree: int, special_bits: int) -> int:

@@ -1,8 +1,8 @@
-"""Ciphertexts as arrays of residues, and everything that is done to them without a key: check, pack, add, weigh.
+"""Polynomials as arrays of residues, and everything that is done to them without a key: check, pack, add, weigh.
 
-A ciphertext is two polynomials modulo each prime: uint64 of shape ``(2, primes, degree)``, in coefficient form. What
-comes from others is read here, number by number, and compared with its modulus; TenSEAL's own parser never sees a byte
-that another party wrote.
+A polynomial is its coefficients modulo each prime, uint64 of shape ``(primes, degree)``; a ciphertext is two of them.
+What comes from others is read here, number by number, and compared with its modulus; TenSEAL's own parser never sees a
+byte that another party wrote.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from securefed.aggregation.refusals import Malformed, Transparent
 from securefed.aggregation.wire import Buffer
 
 Residues: TypeAlias = npt.NDArray[np.uint64]
-"""Ciphertexts, shape ``(..., 2, primes, degree)``; every number is below its prime."""
+"""Polynomials, shape ``(..., primes, degree)``; every number is below its prime."""
 
 GROUP = 8
-"""Ciphertexts that are packed together: fewer are slower, more take more memory."""
+"""Polynomials that are packed together: fewer are slower, more take more memory."""
 
 
 @final
@@ -36,28 +36,28 @@ class Modulus:
 
     def __init__(self, primes: Sequence[int], *, bits: int, degree: int) -> None:
         self.bits = bits
-        self.shape = (2, len(primes), degree)
+        self.shape = (len(primes), degree)
+        self.primes = tuple(primes)
         self._primes = np.array(primes, dtype=np.uint64)[:, np.newaxis]
 
     @property
     def size(self) -> int:
-        """Bytes of one packed ciphertext."""
+        """Bytes of one packed polynomial."""
         return packed_size(int(np.prod(self.shape)), self.bits)
 
-    def pack(self, ciphertexts: Residues) -> Buffer:
-        """Return ciphertexts as ``size`` bytes each: a ciphertext ends where a byte does."""
-        return pack(ciphertexts.reshape(-1), self.bits)
+    def pack(self, polynomials: Residues) -> Buffer:
+        """Return polynomials as ``size`` bytes each: a polynomial ends where a byte does."""
+        return pack(polynomials.reshape(-1), self.bits)
 
     def unpack(self, data: bytes | memoryview) -> Residues:
-        """Return the ciphertexts that follow each other in some bytes, after every number is checked.
+        """Return the polynomials that follow each other in some bytes, after every number is checked.
 
         Raises:
             Malformed: If the length is no multiple of ``size``, or a number is not below its prime.
-            Transparent: If a ciphertext has no mask: whoever sees it reads its content.
         """
         count, rest = divmod(len(data), self.size)
         if rest or not count:
-            raise Malformed(f"{len(data)} bytes are no whole number of ciphertexts of {self.size}")
+            raise Malformed(f"{len(data)} bytes are no whole number of polynomials of {self.size}")
         found = np.empty((count, *self.shape), dtype=np.uint64)
         for first in range(0, count, GROUP):
             some = found[first : first + GROUP]
@@ -67,12 +67,12 @@ class Modulus:
         return found
 
     def add(self, total: Residues, more: Residues) -> None:
-        """Add ciphertexts to a running total, in place."""
+        """Add polynomials to a running total, in place."""
         total += more
         self._reduce(total)
 
     def add_weighted(self, total: Residues, more: Residues, weight: int) -> None:
-        """Add ``weight`` times some ciphertexts to a running total, by doubling."""
+        """Add ``weight`` times some polynomials to a running total, by doubling."""
         power = more
         while weight:
             if weight & 1:
@@ -91,8 +91,16 @@ class Modulus:
         for one in values:
             np.minimum(one, one - self._primes, out=one)
 
-    def _check(self, ciphertexts: Residues) -> None:
-        if bool((ciphertexts >= self._primes).any()):
+    def _check(self, polynomials: Residues) -> None:
+        if bool((polynomials >= self._primes).any()):
             raise Malformed("a ciphertext holds a number that is not below its prime")
-        if not ciphertexts[:, 1].any(axis=-1).all():
-            raise Transparent("a ciphertext has no mask: whoever sees it reads its content")
+
+
+def check_opaque(openers: Residues) -> None:
+    """Refuse openers that are nothing: a body that no opener belongs to is read by whoever sees it.
+
+    Raises:
+        Transparent: If one is zero modulo a prime.
+    """
+    if not openers.any(axis=-1).all():
+        raise Transparent("a ciphertext has no opener: whoever sees it reads its content")

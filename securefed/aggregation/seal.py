@@ -11,6 +11,7 @@ numbers; see :mod:`securefed.aggregation.noise`. Everything runs on the calling 
 
 from __future__ import annotations
 
+import math
 import struct
 from functools import lru_cache
 from typing import Any, final
@@ -37,6 +38,7 @@ class Ring:
         encryption: The encryption.
         data: The modulus of ciphertexts.
         keys: The modulus of public keys: with the special prime.
+        shape: Of a ciphertext: its body and its opener.
     """
 
     def __init__(self, encryption: Encryption) -> None:
@@ -45,9 +47,19 @@ class Ring:
         degree, data = encryption.degree, encryption.data_primes
         self.data = Modulus(primes[:data], bits=encryption.data_bits, degree=degree)
         self.keys = Modulus(primes, bits=max(encryption.data_bits, encryption.special_bits), degree=degree)
+        self.shape = (2, *self.data.shape)
         self.prime = primes[0]
         self.evaluator = sealapi.Evaluator(self.context)
         self._version = version()
+
+    @property
+    def least_budget(self) -> int:
+        """What SEAL calls the noise budget of a BFV sum, at the least: its noise is known to a power of two.
+
+        It is the bits of the modulus ``q``, less those of the largest coefficient of ``t`` times the noise, less one.
+        """
+        modulus = math.prod(int(prime) for prime in self.data.primes)
+        return modulus.bit_length() - (self.plain * self.encryption.noise).bit_length() - 1
 
     def load(self, kind: Any, residues: Residues, *, key: bool = False, transformed: bool = False) -> Any:
         """Return a ciphertext or public key of SEAL's with these residues."""
@@ -84,16 +96,16 @@ class PublicKey:
         self._encoder = sealapi.BatchEncoder(ring.context) if ring.encryption.scheme == "bfv" else None
 
     def encrypt(self, slots: Slots) -> Residues:
-        """Return a fresh ciphertext of one plaintext, shape ``(2, data primes, degree)``."""
+        """Return a fresh ciphertext of one plaintext, shape ``ring.shape``: body and opener."""
         ciphertext = sealapi.Ciphertext()
         if self._encoder is not None:
             plain = sealapi.Plaintext()
             self._encoder.encode(slots.tolist(), plain)
             self._encryptor.encrypt(plain, ciphertext)
-            return numbers(ciphertext.dyn_array()).reshape(self._ring.data.shape)
+            return numbers(ciphertext.dyn_array()).reshape(self._ring.shape)
         self._encryptor.encrypt_zero(ciphertext)
         self._ring.evaluator.transform_from_ntt_inplace(ciphertext)
-        residues = numbers(ciphertext.dyn_array()).reshape(self._ring.data.shape)
+        residues = numbers(ciphertext.dyn_array()).reshape(self._ring.shape)
         message = slots << np.int64(self._ring.encryption.plain_bits)
         message[message < 0] += np.int64(self._ring.prime)
         residues[0, 0] += message.astype(np.uint64)
@@ -117,7 +129,7 @@ class SecretKey:
         self._public = public
         self._decryptor = sealapi.Decryptor(ring.context, generator.secret_key())
         self._encoder = sealapi.BatchEncoder(ring.context) if ring.encryption.scheme == "bfv" else None
-        residues = np.zeros(ring.data.shape, dtype=np.uint64)
+        residues = np.zeros(ring.shape, dtype=np.uint64)
         residues[1] = 1
         self._nothing = ring.load(sealapi.Ciphertext, residues, transformed=True)
 
@@ -126,7 +138,7 @@ class SecretKey:
 
     def public(self) -> Residues:
         """Return the public key."""
-        return numbers(self._public.data().dyn_array()).reshape(self._ring.keys.shape)
+        return numbers(self._public.data().dyn_array()).reshape(2, *self._ring.keys.shape)
 
     def open(self, ciphertext: Residues) -> Slots:
         """Return the slots of a sum of ciphertexts, rounded to whole numbers.
@@ -136,6 +148,8 @@ class SecretKey:
         """
         loaded, plain = self._ring.load(sealapi.Ciphertext, ciphertext), sealapi.Plaintext()
         if self._encoder is not None:
+            if self._decryptor.invariant_noise_budget(loaded) < self._ring.least_budget:
+                raise InconsistentSum("the sum holds more noise than its clients can have made")
             self._decryptor.decrypt(loaded, plain)
             return np.array(self._encoder.decode_int64(plain), dtype=np.int64)
         return self._rounded(self._polynomial(loaded))

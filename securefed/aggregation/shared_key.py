@@ -16,13 +16,15 @@ from typing import final
 import numpy as np
 
 from securefed.aggregation.base import ClientRole, SecureSum, ServerRole
-from securefed.aggregation.ciphertexts import RunningSum, encrypted
+from securefed.aggregation.ciphertexts import RunningSum, encrypt, unpacked
+from securefed.aggregation.decryptor import decrypted
 from securefed.aggregation.encrypted_session import EncryptedSession
 from securefed.aggregation.encryption import Scheme, choose
 from securefed.aggregation.identity import Federation, Identity
 from securefed.aggregation.members import Members
 from securefed.aggregation.parameters import Parameters
-from securefed.aggregation.refusals import PolicyViolation
+from securefed.aggregation.refusals import PolicyViolation, WrongContext
+from securefed.aggregation.residues import check_opaque
 from securefed.aggregation.seal import PublicKey, SecretKey
 from securefed.aggregation.wire import Kind, array_head, decode, encode, string_head
 from securefed.encoding import RingVector
@@ -118,12 +120,13 @@ class SharedKeyClient(ClientRole):
         self._total: RingVector | None = None
 
     def answer(self, request: bytes) -> bytes:
-        """Nothing to ENCRYPTED, then SUM to OPENED; see :class:`ClientRole`."""
+        """Nothing to WHOLE, then SUM to OPENED; see :class:`ClientRole`."""
         session, places = self._shared.session, {"sender": self._place, "receiver": self._shared.session.server}
         vector, self._vector = self._vector, None
         if vector is not None:
-            payload = encrypted(session, self._shared.public, self._shared.fingerprint, vector)
-            return session.write(Kind.ENCRYPTED, payload, by=self._identity, **places)
+            packed = b"".join(encrypt(session, self._shared.public, vector))
+            payload = encode([], [self._shared.fingerprint, packed])
+            return session.write(Kind.WHOLE, [payload], by=self._identity, **places)
         if self._total is not None:
             raise OutOfTurn("this client has opened its sum")
         opened = session.read(Kind.SUM, request, sender=session.server, receiver=session.server)
@@ -141,15 +144,12 @@ class SharedKeyClient(ClientRole):
         return self._total
 
     def _open(self, payload: bytes) -> RingVector:
-        session, lanes = self._shared.session, self._shared.session.encryption.lanes
+        session = self._shared.session
         _, (bitmap, packed) = decode(payload, numbers=0, strings=2)
         if len(Members.read(bitmap, session.size)) < session.parameters.threshold:
             raise PolicyViolation("the aggregator returns the sum of fewer clients than the threshold")
-        parts, left = [], session.dim
-        for ciphertext in session.ring.data.unpack(packed):
-            parts.append(lanes.decode(self._shared.secret.open(ciphertext), min(lanes.coordinates, left)))
-            left -= len(parts[-1])
-        return np.concatenate(parts)
+        bodies, openers = np.split(unpacked(session, packed, halves=2), 2)
+        return decrypted(session, self._shared.secret, bodies, openers)
 
 
 @final
@@ -159,7 +159,8 @@ class SharedKeyServer(ServerRole):
     def __init__(self, session: EncryptedSession, identity: Identity, fingerprint: bytes) -> None:
         self._session = session
         self._identity = identity
-        self._sum = RunningSum(session, fingerprint)
+        self._fingerprint = fingerprint
+        self._sum = RunningSum(session, halves=2)
         self._refusals: dict[str, str] = {}
         self._phase = "encrypt"
 
@@ -185,7 +186,7 @@ class SharedKeyServer(ServerRole):
         return dict.fromkeys(self.survivors, self._returned()) if self._phase == "open" else {}
 
     def collect(self, answers: Mapping[str, bytes]) -> None:
-        """Take the ENCRYPTED vectors, then note that the sum was opened; see :class:`ServerRole`."""
+        """Take the WHOLE vectors, then note that the sum was opened; see :class:`ServerRole`."""
         if self._phase not in ("encrypt", "open"):
             raise OutOfTurn("the sum is done or was aborted")
         phase, self._phase = self._phase, "aborted"
@@ -206,7 +207,7 @@ class SharedKeyServer(ServerRole):
         try:
             place = self._session.parameters.index(name)
             if phase == "encrypt":
-                self._sum.take(place, answer)
+                self._take(place, answer)
             else:
                 self._session.read(Kind.OPENED, answer, sender=place, receiver=self._session.server)
         except (ProtocolError, ValueError) as error:
@@ -214,10 +215,21 @@ class SharedKeyServer(ServerRole):
             return False
         return True
 
+    def _take(self, place: int, answer: bytes) -> None:
+        session = self._session
+        self._sum.check(place)
+        payload = session.read(Kind.WHOLE, answer, sender=place, receiver=session.server)
+        _, (fingerprint, packed) = decode(payload, numbers=0, strings=2)
+        if fingerprint != self._fingerprint:
+            raise WrongContext("a vector was encrypted under another key than this sum's")
+        both = unpacked(session, packed, halves=2)
+        check_opaque(np.split(both, 2)[1])
+        self._sum.add(place, both)
+
     def _returned(self) -> bytes:
-        session, size = self._session, self._session.encryption.size(self._session.dim)
+        session, size = self._session, 2 * self._session.half
         bitmap = Members.of(self._sum.places, session.size).to_bytes()
         head = array_head(2) + string_head(len(bitmap)) + bitmap + string_head(size)
-        packed = (session.ring.data.pack(ciphertext) for ciphertext in self._sum.total)
+        packed = map(session.ring.data.pack, self._sum.total)
         places = {"sender": session.server, "receiver": session.server}
         return session.write(Kind.SUM, [head, *packed], by=self._identity, **places)

@@ -25,7 +25,7 @@ import cbor2
 
 from securefed.aggregation.refusals import Malformed
 
-Buffer: TypeAlias = bytes | memoryview
+Buffer: TypeAlias = bytes | bytearray | memoryview
 """Bytes that may lie in somebody else's array."""
 
 MAGIC = b"SFED"
@@ -56,6 +56,8 @@ class Kind(IntEnum):
     RELEASED = 15
     SUM = 16
     OPENED = 17
+    OPENERS = 19
+    WHOLE = 21
 
 
 def encode(numbers: Sequence[int], strings: Sequence[bytes]) -> bytes:

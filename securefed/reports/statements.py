@@ -5,10 +5,9 @@ from __future__ import annotations
 from securefed.plan import Plan
 
 ENCRYPTED = (
-    "The server sees ciphertexts and noisy sums; a decryptor, another party, holds the key and decrypts sums only. "
-    "Server and decryptor are trusted not to work together, the server not to show a client the others' ciphertexts "
-    "before it has sent its own, and the decryptor not to decrypt the single updates that it could open. Under that, "
-    "the stated epsilon covers what the server and at most {colluders} clients see. "
+    "The server sees one half of each encrypted update, and noisy sums; a decryptor, another party, holds the key, the "
+    "other halves and the sums, and can open single updates only with the server. The two are trusted not to work "
+    "together. Under that, the stated epsilon covers what the server and at most {colluders} clients see. "
 )
 
 SHARES = "At least {honest} clients are trusted to add their share of the noise."

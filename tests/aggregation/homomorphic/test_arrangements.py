@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from securefed.aggregation.base import secure_sum
-from securefed.aggregation.decryptor import Decryptor
+from securefed.aggregation.decryptor import Decryptor, decrypted
 from securefed.aggregation.homomorphic import HomomorphicSum
 from securefed.aggregation.identity import Federation
+from securefed.aggregation.openers import SealedOpeners
 from securefed.aggregation.refusals import PolicyViolation
 from securefed.aggregation.shared_key import SharedKeySum, SharedKeyWarning
 from securefed.aggregation.verification import verify_transcript
@@ -18,14 +19,14 @@ from securefed.rng import secure
 from tests.aggregation.cohorts import PHASES, Run, added, parameters, vectors
 
 
-def decrypted(scheme: HomomorphicSum, decryptor: Decryptor, frame: bytes, place: int) -> np.ndarray:
-    """What aggregator and decryptor read together in one client's frame."""
-    session = scheme.session
-    payload = session.read(Kind.ENCRYPTED, frame, sender=place, receiver=session.server)
-    packed = decode(payload, numbers=0, strings=3)[1][2]
-    key = decryptor._keys[session.encryption].secret
-    lanes = session.encryption.lanes
-    return lanes.decode(key.open(session.ring.data.unpack(packed)[0]), session.dim)
+def together(scheme: HomomorphicSum, decryptor: Decryptor, answer: bytes, place: int) -> np.ndarray:
+    """What server and decryptor together read in one client's answer."""
+    session, cut = scheme.session, scheme.session.frame_size(Kind.ENCRYPTED)
+    payload = session.read(Kind.ENCRYPTED, answer[:cut], sender=place, receiver=session.server)
+    fingerprint, _, bodies = decode(payload, numbers=0, strings=3)[1]
+    sealed = SealedOpeners.read(session, place, answer[cut:], fingerprint=fingerprint)
+    key, unpack = decryptor._keys[session.encryption], session.ring.data.unpack
+    return decrypted(session, key.secret, unpack(bodies), unpack(sealed.open(session, place, key.box)))
 
 
 def colluding(inner_mask: bool) -> tuple[np.ndarray, Run, HomomorphicSum]:
@@ -36,7 +37,7 @@ def colluding(inner_mask: bool) -> tuple[np.ndarray, Run, HomomorphicSum]:
     run = Run(scheme, dict.fromkeys(public.cohort, np.full(public.dim, 3, dtype=np.uint64)))
     run.total()
     frame = run.sent("mask" if inner_mask else "encrypt", "answer")["client-002"]
-    return decrypted(scheme, decryptor, frame, 2), run, scheme
+    return together(scheme, decryptor, frame, 2), run, scheme
 
 
 def test_aggregator_and_decryptor_together_read_a_vector_without_an_inner_mask():

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from securefed.aggregation.homomorphic import HomomorphicSum
 from securefed.aggregation.identity import Federation
+from securefed.aggregation.openers import SealedOpeners
 from securefed.aggregation.refusals import (
+    BadBox,
     BadSignature,
     Malformed,
     Replay,
@@ -31,27 +33,33 @@ PARTIES = Parties()
 FIRST = PARTIES.answer(0)
 
 
-def fingerprint(parties: Parties) -> bytes:
-    return parties.releasing().sum._fingerprint
-
-
-def payload(parties: Parties, residues: np.ndarray, **changes: bytes) -> bytes:
-    packed = bytes(parties.session.ring.data.pack(residues))
-    return encode([], [changes.get("key", fingerprint(parties)), changes.get("voucher", b""), packed])
-
-
-def refuses(refusal: type[ProtocolError], frame: bytes, place: int = 0, parties: Parties = PARTIES) -> None:
-    """Both who adds and who decrypts refuse."""
+def refuses(refusal: type[ProtocolError], answer: bytes, place: int = 0, parties: Parties = PARTIES) -> None:
+    """The server refuses."""
     with pytest.raises(refusal):
-        parties.releasing().sum.take(place, frame)
+        parties.releasing().read(place, answer)
+
+
+def declines(refusal: type[ProtocolError], frame: bytes, place: int = 0, parties: Parties = PARTIES) -> None:
+    """The decryptor refuses."""
     parties.announced()
     with pytest.raises(refusal):
         parties.decryptor.take(parties.session, place, frame)
 
 
+def cut(answer: bytes) -> tuple[bytes, bytes]:
+    """The frames of an answer: for the server, and for the decryptor."""
+    size = PARTIES.session.frame_size(Kind.ENCRYPTED)
+    return answer[:size], answer[size:]
+
+
+def payload(packed: bytes, key: bytes | None = None, voucher: bytes = b"") -> bytes:
+    return encode([], [key or PARTIES.releasing().fingerprint, voucher, packed])
+
+
 def uniform(parties: Parties) -> np.ndarray:
-    shape = parties.session.ring.data.shape
-    return (secure().uint64(int(np.prod(shape))) % np.uint64(parties.session.ring.prime)).reshape(shape)
+    """Polynomials of one plaintext."""
+    shape = parties.session.ring.data.zeros(1).shape
+    return (secure().uint64(int(np.prod(shape))) % np.uint64(min(parties.session.ring.data.primes))).reshape(shape)
 
 
 @pytest.mark.parametrize(
@@ -59,25 +67,32 @@ def uniform(parties: Parties) -> np.ndarray:
 )
 def test_truncated_and_oversized_ciphertexts_are_refused(change):
     refuses(Malformed, change(FIRST))
+    refuses(Malformed, change(FIRST[: len(cut(FIRST)[0])]) + cut(FIRST)[1])
+    declines(Malformed, change(cut(FIRST)[1]))
 
 
 def test_a_ciphertext_counts_once():
     parties = Parties()
     answer, releasing = parties.answer(0), parties.releasing()
-    releasing.take(0, answer)
+    releasing.add(releasing.read(0, answer))
     for again in (answer, parties.answer(0)):
         with pytest.raises(Replay):
-            releasing.take(0, again)
+            releasing.read(0, again)
+        declines(Replay, cut(again)[1], parties=parties)
 
 
 def test_a_ciphertext_of_one_client_is_not_anothers():
     refuses(WrongSender, FIRST, place=1)
+    declines(WrongSender, cut(FIRST)[1], place=1)
 
 
 def test_an_unsigned_ciphertext_is_refused():
-    frame = bytearray(FIRST)
-    frame[len(frame) // 2] ^= 1
-    refuses(BadSignature, bytes(frame))
+    frames = cut(FIRST)
+    for changed in (0, 1):
+        frame = bytearray(frames[changed])
+        frame[len(frame) // 2] ^= 1
+        refuses(BadSignature, bytes(frame) + frames[1] if changed == 0 else frames[0] + bytes(frame))
+    declines(BadSignature, bytes(frame))
 
 
 @pytest.mark.parametrize("changes", [{"round": 1}, {"model": bytes(31) + b"1"}, {"attempt": 1}, {"task": "other"}])
@@ -87,29 +102,79 @@ def test_stale_and_foreign_ciphertexts_are_refused(changes):
         members=PARTIES.members,
     )
     refuses(WrongContext, other.answer(0))
+    refuses(WrongContext, cut(FIRST)[0] + cut(other.answer(0))[1])
+    declines(WrongContext, cut(other.answer(0))[1])
 
 
 def test_a_ciphertext_under_another_key_is_refused():
-    refuses(WrongContext, PARTIES.signed(0, payload(PARTIES, uniform(PARTIES), key=hashlib.sha256().digest())))
+    packed, openers = bytes(PARTIES.session.half), cut(FIRST)[1]
+    refuses(WrongContext, PARTIES.signed(0, payload(packed, key=hashlib.sha256().digest())) + openers)
+    foreign = encode([], [bytes(32), bytes(32), bytes(32), bytes(PARTIES.session.half + 16)])
+    refuses(WrongContext, cut(FIRST)[0] + PARTIES.signed(0, foreign, Kind.OPENERS))
+    declines(WrongContext, PARTIES.signed(0, foreign, Kind.OPENERS))
 
 
 @pytest.mark.parametrize("scheme", ["ckks", "bfv"])
 def test_transparent_ciphertexts_are_refused(scheme):
+    """The decryptor sees them: the server adds no body whose opener was refused."""
     parties = Parties(scheme=scheme)
-    residues = uniform(parties) % np.uint64(2**20)
-    residues[1, -1] = 0
-    refuses(Transparent, parties.signed(0, payload(parties, residues)), parties=parties)
+    openers = uniform(parties)
+    openers[0, -1] = 0
+    releasing = parties.releasing()
+    with pytest.raises(Transparent):
+        releasing.add(releasing.read(0, parties.made_up(0, uniform(parties), openers)))
+    assert releasing.sum.places == ()
 
 
 def test_numbers_beyond_their_prime_are_refused():
-    residues = uniform(PARTIES)
-    residues[0, 0, 7] = PARTIES.session.ring.prime
-    refuses(Malformed, PARTIES.signed(0, payload(PARTIES, residues)))
+    beyond = uniform(PARTIES)
+    beyond[0, 0, 7] = PARTIES.session.ring.prime
+    refuses(Malformed, PARTIES.made_up(0, beyond, uniform(PARTIES)))
+    declines(Malformed, cut(PARTIES.made_up(0, uniform(PARTIES), beyond))[1])
 
 
 def test_a_rightly_signed_payload_of_another_length_is_refused():
-    refuses(Malformed, PARTIES.signed(0, encode([], [fingerprint(PARTIES), b"", bytes(100)])))
-    refuses(Malformed, PARTIES.signed(0, payload(PARTIES, uniform(PARTIES), voucher=bytes(10))))
+    openers, half = cut(FIRST)[1], PARTIES.session.half
+    refuses(Malformed, PARTIES.signed(0, payload(bytes(100))) + openers)
+    refuses(Malformed, PARTIES.signed(0, payload(bytes(half - 10), voucher=bytes(10))) + openers)
+    bodies = uniform(PARTIES)
+    declines(Malformed, cut(PARTIES.made_up(0, bodies, bodies[:, :, :100]))[1])
+
+
+def test_openers_of_other_bodies_are_refused():
+    """Two encryptions by one client: the bodies of one and the openers of the other make noise of the whole sum."""
+    refuses(BadBox, cut(FIRST)[0] + cut(PARTIES.answer(0))[1])
+
+
+def replaced(**changes: bytes) -> bytes:
+    """An OPENERS frame of client 0 whose box was made for something else, rightly signed."""
+    fingerprint = PARTIES.releasing().fingerprint
+    sealed = SealedOpeners.read(PARTIES.session, 0, cut(FIRST)[1], fingerprint=fingerprint)
+    return dataclasses.replace(sealed, **changes).write(PARTIES.session, 0, by=PARTIES.members.clients["client-000"])
+
+
+@pytest.mark.parametrize("changes", [{"bodies": bytes(32)}, {"sender": (9).to_bytes(32, "little")}])
+def test_a_box_opens_with_its_own_bodies_and_key_only(changes):
+    declines(BadBox, replaced(**changes))
+
+
+def test_a_box_of_another_client_or_sum_does_not_open():
+    """A client that signs the box of another as its own would have the other's openers count twice."""
+    other = Parties(
+        dataclasses.replace(PARTIES.public, context=context(round=1)),
+        members=PARTIES.members,
+        decryptor=PARTIES.decryptor,
+    )
+    key = PARTIES.decryptor._open[PARTIES.session.context].key
+    for session, place in ((PARTIES.session, 1), (other.session, 0)):
+        sealed = SealedOpeners.read(PARTIES.session, 0, cut(FIRST)[1], fingerprint=key.fingerprint)
+        with pytest.raises(BadBox):
+            sealed.open(session, place, key.box)
+    assert sealed.open(PARTIES.session, 0, key.box)
+
+
+def test_a_box_with_an_unusable_key_is_refused():
+    declines(Malformed, replaced(sender=bytes(32)))
 
 
 def test_a_bad_answer_costs_its_sender_only():
@@ -167,7 +232,7 @@ def test_fuzzed_messages_never_reach_tenseal(data, monkeypatch):
     releasing = PARTIES.releasing()
     with monkeypatch.context() as patched:
         patched.setattr(Ring, "load", parsed)
-        for read in (lambda: releasing.sum.take(0, bad), lambda: client.answer(bad)):
+        for read in (lambda: releasing.add(releasing.read(0, bad)), lambda: client.answer(bad)):
             with pytest.raises(ProtocolError):
                 read()
 
