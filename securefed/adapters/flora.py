@@ -17,7 +17,7 @@ Two ways to train it, by what clients send:
   ``"alternating"`` trains ``B`` and ``A`` in turn, round by round (RoLoRA, Chen et al. 2024, arXiv:2409.02346): exact.
 * :func:`of_prototypes`: gradients with respect to the class texts, ``classes * dim`` numbers, which add up exactly;
   only the server runs the text tower. Its steps are post-processing of the noisy sums
-  (:mod:`securefed.adapters.text_space`). This is how FLoRA is trained under privacy: :func:`drawn` makes it.
+  (:mod:`securefed.adapters.text_space`). This is how FLoRA is trained under privacy.
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
-import torch
 from torch import Tensor
 
 from securefed.adapters.lora import Lora, Site
-from securefed.adapters.text_space import Distil, Fit, TextSpace, When, second_moment
+from securefed.adapters.text_space import Distil, Fit, TextSpace, When
 from securefed.adapters.text_tower import TextTower, TunedText
 from securefed.adapters.through_text import ThroughText, Trained
 from securefed.rng import Source
@@ -111,37 +110,3 @@ def of_prototypes(
         TextSpaceError: If a condition of the privacy argument does not hold.
     """
     return TextSpace.over(text, clip=clip, classes=classes, fit=fit or Distil(), when=when)
-
-
-def drawn(
-    clip: Clip,
-    classes: Sequence[str],
-    *,
-    templates: Sequence[str],
-    public: Tensor,
-    rng: Source,
-    sites: Sequence[Site] = ("out",),
-    rank: int = RANK,
-    alpha: float = ALPHA,
-) -> TextSpace:
-    """Return FLoRA as it is trained under privacy, from public values alone.
-
-    Clients train the class texts; after the last round, :meth:`TextSpace.released` fits the factors to them.
-
-    Args:
-        clip: The frozen model that features come from.
-        classes: The plan's class names.
-        templates: Prompts with a ``{}`` for the name.
-        public: Features of generated or otherwise public images, shape ``(n, dim)``: the fit measures with them.
-        rng: Of the factors; a public seed.
-        sites: Which weights of each block are changed: some of ``out``, ``q``, ``k``, ``v``, ``mlp``.
-        rank: Of each change.
-        alpha: Its scale.
-
-    Raises:
-        ConfigError: If the choices describe no low-rank change, or the model has another text tower than CLIP's.
-        TextSpaceError: If a condition of the privacy argument does not hold.
-    """
-    tower = TextTower.of(clip, classes, templates, precision=torch.float32)
-    text = LowRankText.drawn(tower, rng=rng, sites=sites, rank=rank, alpha=alpha)
-    return of_prototypes(text, clip=clip, classes=classes, fit=Distil(metric=second_moment(public)))

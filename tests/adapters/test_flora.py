@@ -206,5 +206,6 @@ def test_on_a_text_tower_of_vit_b_32_it_has_the_published_number_of_parameters()
     with torch.device("meta"):
         blocks = open_clip.transformer.Transformer(width=512, layers=12, heads=8)
 
-    assert Lora.at(SimpleNamespace(blocks=blocks), ("out",), rank=2, alpha=32.0).size == 24_576
+    assert (flora.RANK, flora.ALPHA) == (2, 32.0)
+    assert Lora.at(SimpleNamespace(blocks=blocks), ("out",), rank=flora.RANK, alpha=flora.ALPHA).size == 24_576
     assert set(SITES) == set(ALL)

@@ -14,6 +14,7 @@ from securefed.adapters.text_space import Distil, PullBack, TextSpace, centred, 
 from securefed.adapters.text_tower import TunedText, jacobian
 from securefed.errors import ConfigError
 from securefed.rng import seeded
+from securefed.training import clipped_sum
 from tests.adapters import gradients, texts
 
 
@@ -80,6 +81,26 @@ def test_pulling_back_is_the_chain_rule():
     assert torch.allclose(moved.parameters, expected, rtol=1e-9, atol=1e-13)
     assert torch.equal(moved.text, text.texts(moved.parameters))
     assert moved.released() is moved
+
+
+@pytest.mark.parametrize("relative_clip", [1.0, 0.2])
+def test_a_private_step_is_dp_sgd_by_vmap_with_clip_and_noise_at_the_texts(relative_clip):
+    """With nothing clipped and no noise it is DP-SGD on the factors; the clip bounds each record at the texts."""
+    text, (features, labels) = texts.low_rank(), records()
+    start = replace(adapter(fit=PullBack(), when="every round"), parameters=texts.moved(text))
+    start = replace(start, text=text.texts(start.parameters))
+    bound = relative_clip * start.gradient_bound
+    noise = torch.from_numpy(seeded(6).generator().normal(size=len(start.vector()))) * (relative_clip < 1)
+    total = torch.from_numpy(clipped_sum(start, features, labels, clip_norm=bound)) + noise
+    moved = start.moved_to(start.vector() - 1e-4 * total.numpy()).settled()
+
+    at_factors = gradients.by_vmap(texts.Tuned(text, start.parameters), features, labels)["parameters_"]
+    at_texts = gradients.by_vmap(Restated(start.text, start.scale), features, labels)["layer.weight"].flatten(1)
+    factors = (bound / at_texts.norm(dim=1)).clamp(max=1)
+    assert bool((factors < 1).any()) == (relative_clip < 1)
+    common = noise.reshape(start.text.shape) - noise.reshape(start.text.shape).mean(0)
+    expected = factors @ at_factors + common.reshape(-1) @ jacobian(text, start.parameters)
+    assert torch.allclose(moved.parameters, start.parameters - 1e-4 * expected, rtol=1e-9, atol=1e-13)
 
 
 def test_noise_that_all_classes_have_in_common_is_taken_out():
@@ -153,20 +174,14 @@ def test_a_time_that_never_comes_is_refused():
         adapter(when="never")
 
 
-def test_the_private_adapter_is_made_of_public_values_and_is_the_zero_shot_classifier_at_first():
-    public = gradients.unit(30, texts.model().dim, seed=9)
-    found = flora.drawn(texts.model(), texts.NAMES, templates=texts.TEMPLATES, public=public, rng=seeded(1))
-    features, labels = records()
+def test_private_training_starts_as_zero_shot_and_the_factors_that_are_released_have_learned():
+    public, (features, labels) = gradients.unit(30, texts.model().dim, seed=9), records()
+    found = adapter(fit=Distil(steps=40, metric=second_moment(public)))
+    gradient = found.record_gradients(features, labels).weighted_sum(torch.ones(11))
+    released = found.moved_to(found.vector() - 1e-3 * gradient.numpy()).settled().released()
 
-    assert torch.allclose(found.logits(features), found.zero_shot(features), rtol=1e-5)
+    assert torch.equal(found.logits(features), found.zero_shot(features))
     assert torch.equal(found.fit.metric, public.T @ public / 30)
-    assert len(found.vector()) == len(texts.NAMES) * texts.model().dim
-    assert torch.equal(found.parameters, texts.low_rank().start)
-    assert found.provenance == "public"
-    moved = found.moved_to(
-        found.vector() - 1e-3 * found.record_gradients(features, labels).weighted_sum(torch.ones(11)).numpy()
-    )
-    released = replace(moved, fit=replace(found.fit, steps=40)).settled().released()
     before, after = (torch.nn.functional.cross_entropy(each.logits(features), labels) for each in (found, released))
     assert after < before
     assert torch.equal(released.text, released.encoder.texts(released.parameters))
