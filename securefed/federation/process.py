@@ -24,7 +24,8 @@ def run(policy: Path, socket: Path, *, users: frozenset[int] = frozenset()) -> N
     Raises:
         ConfigError: If the kit or the socket cannot be used.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("securefed").setLevel(logging.INFO)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

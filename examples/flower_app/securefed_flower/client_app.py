@@ -1,0 +1,5 @@
+"""Flower looks for the ClientApp here; it carries messages to the agent on this machine."""
+
+from securefed.federation.flower import client
+
+app = client.app

@@ -1,0 +1,295 @@
+"""A complete federation on this machine as real processes: SuperLink with TLS, SuperNodes with keys, agents.
+
+::
+
+    FOLDER/
+      kits/            each party's files
+      certificates/    ca.crt, server.crt, server.key
+      keys/            what SuperNodes register with
+      app/             the Flower app
+      flower/          Flower's own settings
+      logs/            one a party
+      run/             what comes of it
+
+Servers listen on the loopback address alone. Every process is in a group of its own, and is ended by its own id
+together with what it has started; nothing else is touched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import final
+
+from securefed.errors import ConfigError, SecureFedError
+from securefed.federation import greeting, kits
+from securefed.federation.courier import Unreachable, carry
+from securefed.federation.flower import app, certificates
+from securefed.federation.flower.quiet import QUIET
+from securefed.plan import Plan
+from securefed.rng import Source
+
+START = 180.0
+"""Seconds that a party may take to start."""
+
+END = 20.0
+"""Seconds that a party may take to end by itself."""
+
+
+@final
+@dataclass(slots=True)
+class Process:
+    """A party's process, its children, and its log."""
+
+    command: Sequence[str]
+    log: Path
+    environment: dict[str, str] = field(repr=False)
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command, no shell
+                self.command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=self.environment,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its id, which is also its group's."""
+        if self._process is None:
+            raise ConfigError(f"{self.command[0]} has not been started")
+        return self._process.pid
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code, or None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    def kill(self) -> None:
+        """End it and its children at once, as a power cut would."""
+        self._signal(signal.SIGKILL)
+        self._wait(END)
+
+    def end(self) -> None:
+        """End it and its children: asked first, killed if they do not listen."""
+        if self._process is None:
+            return
+        self._signal(signal.SIGTERM)
+        if not self._wait(END):
+            self._signal(signal.SIGKILL)
+            self._wait(END)
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return
+
+    def _wait(self, seconds: float) -> bool:
+        try:
+            if self._process is not None:
+                self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Deployment:
+    """A federation that is up.
+
+    Attributes:
+        folder: Where its files are.
+        plan: What it runs.
+        superlink: Flower's server.
+        supernodes: Flower's clients, by client.
+        agents: The clients' trusted processes, by client.
+        sockets: Where agents listen, by client.
+    """
+
+    folder: Path
+    plan: Plan
+    superlink: Process
+    supernodes: dict[str, Process]
+    agents: dict[str, Process]
+    sockets: dict[str, Path]
+
+    def run(self, *, patience: float = 300.0, extra: Sequence[str] = ()) -> None:
+        """Run the task, or what is left of it, and wait for its end.
+
+        Raises:
+            SecureFedError: If the run did not end well; the logs say why.
+        """
+        config = f'kit="{self.folder / "kits" / "server"}" out="{self.folder / "run"}" patience={patience:g}'
+        log = self.folder / "logs" / "run.log"
+        done = flwr(self.folder, "run", str(self.folder / "app"), "here", "--stream", "-c", config, *extra)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(done.stdout)
+        if not (self.folder / "run" / "adapter.safetensors").exists():
+            raise SecureFedError(f"the run has not ended well; {log} and {self.superlink.log} say why")
+
+
+def flwr(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Flower's command line against the federation in a folder."""
+    return subprocess.run(  # noqa: S603 - our own command, no shell
+        [_program("flwr"), *arguments],
+        env=environment(folder),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return what every process of a federation is started with."""
+    return {**os.environ, **QUIET, "FLWR_HOME": str(folder / "flower")}
+
+
+@contextmanager
+def deployed(plan: Plan, folder: Path, *, task: str, rng: Source) -> Iterator[Deployment]:
+    """Bring a federation up, and take it down at the end.
+
+    Args:
+        plan: What it will run.
+        folder: Where its files go; must not exist or be empty.
+        task: Name of the run.
+        rng: Where the parties' keys come from.
+
+    Raises:
+        ConfigError: If the folder is not empty, or a party does not start.
+    """
+    kits.write(plan, task, folder / "kits", rng=rng)
+    certificates.authority(folder / "certificates")
+    app.write(folder / "app")
+    (folder / "logs").mkdir()
+    with ExitStack() as running:
+        sockets = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="securefed-")))
+        port = free_port()
+        superlink = _superlink(folder, port)
+        running.callback(superlink.end)
+        agents, supernodes, paths = {}, {}, {}
+        for number, name in enumerate(plan.cohort):
+            paths[name] = sockets / f"{number}.sock"
+            agents[name] = _agent(folder, name, paths[name])
+            running.callback(agents[name].end)
+        _configure(folder, port)
+        wait(lambda: healthy(folder, port), superlink)
+        for name in plan.cohort:
+            register(folder, name)
+            supernodes[name] = supernode(folder, name, port, paths[name])
+            supernodes[name].start()
+            running.callback(supernodes[name].end)
+        for name in plan.cohort:
+            wait(lambda at=paths[name]: answers(at), agents[name])  # type: ignore[misc]
+        yield Deployment(folder, plan, superlink, supernodes, agents, paths)
+
+
+def register(folder: Path, name: str) -> None:
+    """Make a SuperNode's key and let the SuperLink know its public half.
+
+    Raises:
+        ConfigError: If the SuperLink refuses.
+    """
+    certificates.node_key(folder / "keys" / name)
+    done = flwr(folder, "supernode", "register", str(folder / "keys" / f"{name}.pub"), "here")
+    if done.returncode:
+        raise ConfigError(f"the SuperNode of {name!r} cannot be registered: {done.stdout.strip()}")
+
+
+def supernode(folder: Path, name: str, port: int, agent: Path, *, authority: Path | None = None) -> Process:
+    """Return the SuperNode of a client, not started yet."""
+    command = [_program("flower-supernode"), "--superlink", f"127.0.0.1:{port}"]
+    command += ["--root-certificates", str(authority or folder / "certificates" / "ca.crt")]
+    command += ["--auth-supernode-private-key", str(folder / "keys" / name)]
+    command += ["--host", "127.0.0.1", "--port", str(free_port()), "--node-config", f'agent="{agent}"']
+    return Process(command, folder / "logs" / f"supernode-{name}.log", environment(folder))
+
+
+def answers(path: Path) -> bool:
+    """Tell whether an agent answers a greeting."""
+    try:
+        return bool(carry(path, greeting.challenge(bytes(greeting.NONCE)), patience=5))
+    except Unreachable:
+        return False
+
+
+def healthy(folder: Path, port: int) -> bool:
+    """Tell whether the SuperLink answers."""
+    trusted = ssl.create_default_context(cafile=str(folder / "certificates" / "ca.crt"))
+    try:
+        with urllib.request.urlopen(f"https://127.0.0.1:{port}/health", context=trusted, timeout=5) as reply:
+            return bool(reply.status == 200)
+    except OSError:
+        return False
+
+
+def wait(ready: Callable[[], bool], process: Process) -> None:
+    """Wait for a party.
+
+    Raises:
+        ConfigError: If it ends, or takes too long.
+    """
+    end = time.monotonic() + START
+    while not ready():
+        if process.code is not None or time.monotonic() > end:
+            raise ConfigError(f"{process.command[0]} has not started; {process.log} says why")
+        time.sleep(0.2)
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _superlink(folder: Path, port: int) -> Process:
+    certificate = folder / "certificates"
+    command = [_program("flower-superlink"), "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--ssl-ca-certfile", str(certificate / "ca.crt"), "--ssl-certfile", str(certificate / "server.crt")]
+    command += ["--ssl-keyfile", str(certificate / "server.key"), "--enable-supernode-auth"]
+    command += ["--isolation", "subprocess", "--disable-runtime-dependency-installation"]
+    command += ["--database", str(folder / "flower" / "state.db")]
+    process = Process(command, folder / "logs" / "superlink.log", environment(folder))
+    (folder / "flower").mkdir(parents=True, exist_ok=True)
+    process.start()
+    return process
+
+
+def _agent(folder: Path, name: str, path: Path) -> Process:
+    policy = folder / "kits" / "clients" / name / "policy.toml"
+    command = [sys.executable, "-m", "securefed.federation.process", str(policy), str(path)]
+    process = Process(command, folder / "logs" / f"agent-{name}.log", environment(folder))
+    process.start()
+    return process
+
+
+def _configure(folder: Path, port: int) -> None:
+    """Tell Flower's command line where the federation is."""
+    certificate = json.dumps(str(folder / "certificates" / "ca.crt"))
+    text = f'[superlink]\ndefault = "here"\n\n[superlink.here]\naddress = "127.0.0.1:{port}"\n'
+    (folder / "flower" / "config.toml").write_text(f"{text}root-certificates = {certificate}\n", encoding="utf-8")
+
+
+def _program(name: str) -> str:
+    """Return the path of one of Flower's programs, which lie beside this Python."""
+    return str(Path(sys.executable).parent / name)
