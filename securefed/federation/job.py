@@ -29,6 +29,7 @@ from securefed.federation.memory import Finished, Memory
 from securefed.federation.server import Server, Task
 from securefed.federation.transport import Exchange, Transport
 from securefed.plan import Plan
+from securefed.preparation import Materials, prepare
 
 
 @final
@@ -43,7 +44,7 @@ class Job:
     """
 
     task: Task
-    materials: runs.Materials
+    materials: Materials
     out: Path
 
     @classmethod
@@ -54,7 +55,7 @@ class Job:
             ConfigError: If the kit does not hold, or the folder belongs to another run.
         """
         plan = Plan.from_toml(kit / "plan.toml")
-        materials = runs.prepare(plan, watch=runs.Stopwatch())
+        materials = prepare(plan)
         task = kits.open_task(kit, materials, plan)
         (out / "transcript").mkdir(parents=True, exist_ok=True)
         shutil.copy(kit / "roster.json", out / "roster.json")
@@ -89,7 +90,7 @@ class Job:
             server = Server(self.task, transport, memory, Deadlines(longest=longest), observe)
             for _ in server.rounds():
                 self._write(memory.finished()[-1], metrics)
-            state, _ = server.state()
+            state = server.state()[0].released()
             path = self.out / "adapter.safetensors"
             save_file(state.adapter.tensors(), path, metadata={"plan_digest": plan.digest})
             metrics.append(kind="end", adapter_sha256=hashlib.sha256(path.read_bytes()).hexdigest(), seconds={})
@@ -101,13 +102,13 @@ class Job:
             run=task.name,
             plan_digest=task.plan.digest,
             roster_root=task.roster.root.hex(),
-            zero_shot_accuracy=materials.zero_shot_accuracy,
-            initial_accuracy=materials.adapter.accuracy(*materials.test),
+            zero_shot_accuracy=materials.test.zero_shot(materials.adapter),
+            initial_accuracy=materials.test.accuracy(materials.adapter),
         )
 
     def _write(self, done: Finished, metrics: runs.Lines) -> None:
         """Write down a round that is over: its record, and how good the adapter is."""
         path = self.out / "transcript" / f"{done.number:04d}.jsonl"
         path.write_text("".join(f"{line}\n" for line in done.transcript), encoding="utf-8")
-        accuracy = self.materials.adapter.moved_to(done.vector).accuracy(*self.materials.test)
+        accuracy = self.materials.test.accuracy(self.materials.adapter.moved_to(done.vector))
         metrics.append(kind="round", number=done.number, accuracy=accuracy, survivors=done.survivors)
