@@ -101,13 +101,17 @@ def _ours(scheme: Scheme, dim: int) -> tuple[dict[str, Callable[[], object]], fl
         sealed = SealedOpeners.read(session, 0, sent.openers, fingerprint=server.fingerprint)
         return sent.bodies, unpacked(session, sealed.open(session, 0, box))
 
+    def add() -> None:
+        for total, half in zip(totals, halves, strict=True):
+            session.ring.data.add(total, half)
+
     frame = encrypt()
     halves = verify()
     totals = [session.ring.data.zeros(len(half)) for half in halves]
     steps: dict[str, Callable[[], object]] = {
         "encrypt": encrypt,
         "verify": verify,
-        "add": lambda: [session.ring.data.add(total, half) for total, half in zip(totals, halves, strict=True)],
+        "add": add,
         "decrypt": lambda: decrypted(session, key, *halves),
     }
     if not np.array_equal(decrypted(session, key, *halves), vector):

@@ -8,6 +8,7 @@ from securefed.aggregation.topology import choose
 from securefed.plan import Plan
 from securefed.privacy import accounting
 from securefed.reports.report import Json
+from securefed.reports.side_by_side import side_by_side
 
 
 def preview(plan: Plan) -> Json:
@@ -49,7 +50,7 @@ def preview(plan: Plan) -> Json:
             "witness_threshold": topology.witness_threshold,
         }
     shown["vector_bytes_per_client_and_round"] = math.ceil(plan.dim * plan.bits / 8)
-    return shown
+    return shown | side_by_side(plan)
 
 
 def _epsilon(plan: Plan, view: accounting.View) -> float:
