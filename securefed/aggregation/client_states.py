@@ -30,7 +30,7 @@ from securefed.aggregation.keys import agree, load, public_key, seal, unseal
 from securefed.aggregation.masks import CHUNK, Masks, pieces
 from securefed.aggregation.member import Member, check_opening
 from securefed.aggregation.members import Members
-from securefed.aggregation.messages import SEALED, Advert, Sealed, advert_leaf, split_records
+from securefed.aggregation.messages import SEALED, Advert, Sealed, split_records, vouched
 from securefed.aggregation.packing import pack, packed_size, word
 from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.refusals import BadBox, BadMembership, Equivocation, WrongContext
@@ -128,13 +128,11 @@ class KnowsSecrets(State):
         graph = Graph.of(session.topology, members, root)
         holders = self.member.neighbourhood(graph, members)
         split = split_records(records, Advert.SIZE + SIGNATURE, len(holders))
-        leaves = {place: advert_leaf(record) for place, record in zip(holders, split, strict=True)}
-        check_opening(root, members, leaves, proof)
-        adverts = {}
-        for place, record in zip(holders, split, strict=True):
-            adverts[place] = advert = Advert.of(record[: Advert.SIZE])
-            checksum = hashlib.sha256(advert.encode()).digest()
-            session.verify(Kind.ADVERT, place, session.server, checksum, record[Advert.SIZE :])
+        signed = {place: vouched(record) for place, record in zip(holders, split, strict=True)}
+        check_opening(root, members, {place: merkle.leaf(each) for place, each in signed.items()}, proof)
+        for place, each in signed.items():
+            session.verify(Kind.ADVERT, place, session.server, each[:DIGEST], each[DIGEST:])
+        adverts = {place: Advert.of(record[: Advert.SIZE]) for place, record in zip(holders, split, strict=True)}
         self._refuse_swapped_keys(adverts)
         return graph, adverts
 

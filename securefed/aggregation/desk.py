@@ -6,14 +6,15 @@ as dropped out: one bad client costs its own vector, not the sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import final
 
 from securefed.aggregation.graph import Graph
 from securefed.aggregation.identity import Identity
 from securefed.aggregation.members import Members
-from securefed.aggregation.messages import Advert, Sealed
+from securefed.aggregation.messages import SEALED, Advert, Sealed
+from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.session import Session
 from securefed.aggregation.transcript import Transcript
 from securefed.aggregation.wire import Kind
@@ -38,18 +39,25 @@ class Desk:
             for place, payload in payloads.items()
         }
 
-    def read(self, kind: Kind, answers: Mapping[str, bytes], asked: Iterable[int]) -> dict[int, tuple[bytes, bytes]]:
-        """Return payload and signature of every answer that is what its sender owed."""
-        server, opened = self.session.server, {}
+    def read(
+        self, kind: Kind, answers: Mapping[str, bytes], asked: Iterable[int]
+    ) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield sender, payload, and the payload's SHA-256 with the signature, of every answer that its sender owed.
+
+        One at a time: no answer is asked for before the one before it was used, so that as many answers are in memory
+        as ``answers`` keeps there.
+        """
         for place in asked:
             if (data := answers.get(self.session.name(place))) is None:
                 continue
             try:
-                opened[place] = self.session.read(kind, data, sender=place, receiver=server)
-                self.transcript.answer(kind, place, *opened[place])
+                payload, vouched = self.session.open(kind, data, sender=place, receiver=self.session.server)
             except ProtocolError as error:
                 self.refuse(place, error)
-        return opened
+                continue
+            self.transcript.vouched(kind, place, vouched[:DIGEST], vouched[DIGEST:])
+            del data
+            yield place, payload, vouched
 
     def refuse(self, place: int, error: ProtocolError) -> None:
         """Note why a client's answer is put aside."""
@@ -80,15 +88,20 @@ class Dealt:
         graph: Who masks with whom.
         sharing: The clients that dealt shares.
         adverts: The public keys of everybody who advertised.
-        sealed: What every owner dealt, by owner and holder.
+        inboxes: The sealed records for each holder, in the order of their owners.
     """
 
     desk: Desk
     graph: Graph
     sharing: Members
     adverts: Mapping[int, Advert]
-    sealed: Mapping[int, Mapping[int, Sealed]]
+    inboxes: Mapping[int, bytes | bytearray]
 
     def neighbours(self, place: int) -> tuple[int, ...]:
         """Return those that mask with a client and have dealt shares, and itself, sorted."""
         return self.sharing.among(self.graph.holders(place))
+
+    def sealed(self, holder: int) -> Iterator[Sealed]:
+        """Return the sealed records for a holder, in the order of their owners: its neighbours."""
+        inbox = self.inboxes[holder]
+        return (Sealed.of(bytes(inbox[at : at + SEALED])) for at in range(0, len(inbox), SEALED))

@@ -58,7 +58,12 @@ class Graph:
         at = int(self._seat[self.members.rank[place]])
         half = self.topology.degree // 2
         seats = np.arange(at - half, at + half + 1) % len(self.members)
-        return tuple(sorted(self.members.places[rank] for rank in self._order[seats]))
+        return tuple(self._places[np.sort(self._order[seats])].tolist())
+
+    @cached_property
+    def _places(self) -> npt.NDArray[np.int64]:
+        """The members' places by rank; they ascend."""
+        return np.array(self.members.places)
 
     @cached_property
     def _order(self) -> npt.NDArray[np.int64]:

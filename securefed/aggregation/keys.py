@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -25,12 +26,21 @@ TAG = 16
 
 _PREFIX = b"securefed/1/"
 
+_PLACES = (">", ">I", ">II")
+"""How the places of no, one or two parties are written."""
+
 _PROBE = X25519PrivateKey.from_private_bytes(bytes(32))
 
 
 def label(name: str, context: bytes, *parties: int) -> bytes:
     """Return an unambiguous name for one use of a key: text, a zero byte, the context, the parties' places."""
-    return _PREFIX + name.encode() + b"\0" + context + struct.pack(f">{len(parties)}I", *parties)
+    return _label_of_all(name, context) + struct.pack(_PLACES[len(parties)], *parties)
+
+
+@lru_cache(maxsize=256)
+def _label_of_all(name: str, context: bytes) -> bytes:
+    """Return what the labels of all parties begin with: a client makes a dozen labels for each neighbour."""
+    return _PREFIX + name.encode() + b"\0" + context
 
 
 def load(private: bytes) -> X25519PrivateKey:
@@ -91,7 +101,4 @@ def unseal(key: bytes, box: bytes, associated: bytes) -> bytes:
 
 def digest(info: bytes, *parts: bytes) -> bytes:
     """Return SHA-256 over a label and parts of known length."""
-    state = hashlib.sha256(info)
-    for part in parts:
-        state.update(part)
-    return state.digest()
+    return hashlib.sha256(b"".join((info, *parts))).digest()

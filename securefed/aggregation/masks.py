@@ -27,6 +27,8 @@ CHUNK = 1 << 17
 
 _ZEROS = bytes(CHUNK)
 
+_FROM_BLOCK_TWO = GCM(bytes(12))
+
 
 @final
 class Masks:
@@ -76,4 +78,4 @@ def _apply(vector: Words, masks: Masks) -> None:
 
 
 def _keystream(key: bytes) -> CipherContext:
-    return Cipher(AES(key), GCM(bytes(12))).encryptor()
+    return Cipher(AES(key), _FROM_BLOCK_TWO).encryptor()

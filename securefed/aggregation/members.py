@@ -63,13 +63,18 @@ class Members:
 
     def among(self, places: Iterable[int]) -> tuple[int, ...]:
         """Return those of some places that are members, in their order."""
-        return tuple(place for place in places if place in self)
+        members = self._set
+        return tuple(place for place in places if place in members)
+
+    @cached_property
+    def _set(self) -> frozenset[int]:
+        return frozenset(self.places)
 
     def __le__(self, other: Members) -> bool:
         return self.bits & ~other.bits == 0
 
     def __contains__(self, place: int) -> bool:
-        return bool(self.bits >> place & 1)
+        return place in self._set
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.places)

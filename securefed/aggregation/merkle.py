@@ -32,10 +32,10 @@ def levels(leaves: Sequence[bytes]) -> list[list[bytes]]:
 
 def prove(tree: Sequence[Sequence[bytes]], places: Sequence[int]) -> bytes:
     """Return the proof for the leaves at some places."""
-    proof, known = [], set(places)
+    proof, known = [], dict.fromkeys(sorted(places))
     for level in tree[:-1]:
-        proof += [level[at ^ 1] for at in sorted(known) if at ^ 1 not in known and at ^ 1 < len(level)]
-        known = {at >> 1 for at in known}
+        proof += [level[at ^ 1] for at in known if at ^ 1 not in known and at ^ 1 < len(level)]
+        known = dict.fromkeys(at >> 1 for at in known)
     return b"".join(proof)
 
 
@@ -53,7 +53,7 @@ def root_of(leaves: Mapping[int, bytes], *, count: int, proof: bytes) -> bytes:
     if len(proof) % HASH:
         raise Malformed(f"a proof of {len(proof)} bytes is not made of {HASH}-byte nodes")
     siblings = iter([proof[at : at + HASH] for at in range(0, len(proof), HASH)])
-    known = dict(leaves)
+    known = dict(sorted(leaves.items()))
     while count > 1:
         known = _climb(known, count, siblings)
         count = (count + 1) // 2
@@ -74,14 +74,15 @@ def proof_limit(known: int, count: int) -> int:
 
 
 def _climb(known: Mapping[int, bytes], count: int, siblings: Iterator[bytes]) -> dict[int, bytes]:
-    above = {}
-    for at in sorted(known):
-        other = at ^ 1
-        if other >= count:
-            above[at >> 1] = known[at]
+    """Return the known nodes of the level above; both levels are in the order of their places."""
+    above: dict[int, bytes] = {}
+    for at, node in known.items():
+        if at % 2 == 0 and at + 1 == count:
+            above[at >> 1] = node
+        elif at % 2 == 0:
+            above[at >> 1] = _parent(node, known.get(at + 1) or _next(siblings))
         elif at >> 1 not in above:
-            sibling = known[other] if other in known else _next(siblings)
-            above[at >> 1] = _parent(known[at], sibling) if at < other else _parent(sibling, known[at])
+            above[at >> 1] = _parent(_next(siblings), node)
     return above
 
 

@@ -17,7 +17,7 @@ from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.refusals import Malformed
 from securefed.aggregation.shamir import SHARE
 from securefed.aggregation.topology import Topology
-from securefed.aggregation.wire import HEADER, Kind, decode, encode
+from securefed.aggregation.wire import HEADER, Kind, array_head, decode, encode, string_head
 
 ENVELOPE = HEADER + DIGEST + SIGNATURE + 32
 """Bytes of a frame besides its payload: header, context, signature, and at most 32 bytes of CBOR heads."""
@@ -46,6 +46,7 @@ class Advert:
     self_mask: bytes
 
     SIZE = 2 * KEY + DIGEST
+    HEAD = array_head(1) + string_head(SIZE)
 
     def encode(self) -> bytes:
         """Return the payload of an ADVERT."""
@@ -60,7 +61,7 @@ class Advert:
     @classmethod
     def of(cls, record: bytes) -> Advert:
         """Read a record of ``SIZE`` bytes."""
-        return cls(*split_records(record, KEY, 3))
+        return cls(record[:KEY], record[KEY : 2 * KEY], record[2 * KEY :])
 
     def to_bytes(self) -> bytes:
         """Return the record."""
@@ -97,10 +98,14 @@ class Sealed:
         return cls(record[:DIGEST], record[DIGEST : 2 * DIGEST], record[2 * DIGEST :])
 
 
+def vouched(record: bytes) -> bytes:
+    """Return the SHA-256 of the payload of an advertisement, with its signature."""
+    return hashlib.sha256(Advert.HEAD + record[: Advert.SIZE]).digest() + record[Advert.SIZE :]
+
+
 def advert_leaf(record: bytes) -> bytes:
     """Return the Merkle leaf of an advertisement with its signature: what is hashed is the payload's digest."""
-    payload = Advert.of(record[: Advert.SIZE]).encode()
-    return leaf(hashlib.sha256(payload).digest() + record[Advert.SIZE :])
+    return leaf(vouched(record))
 
 
 def split_records(data: bytes, size: int, count: int) -> list[bytes]:

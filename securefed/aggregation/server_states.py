@@ -5,7 +5,6 @@ It never keeps a masked vector: each is added to the sum when it arrives.
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ from securefed.aggregation.desk import Dealt, Desk
 from securefed.aggregation.graph import Graph
 from securefed.aggregation.keys import is_usable
 from securefed.aggregation.members import Members
-from securefed.aggregation.messages import SEALED, Advert, Sealed, advert_leaf, split_records
+from securefed.aggregation.messages import SEALED, Advert, advert_leaf, split_records
 from securefed.aggregation.packing import Words, unpack, word
+from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.refusals import BadMembership, Malformed
 from securefed.aggregation.unmasking import Revealed, checked
 from securefed.aggregation.wire import Kind, decode, encode
@@ -82,11 +82,11 @@ class Advertising(ServerState):
         """Take the ADVERTs."""
         adverts, session = {}, self.desk.session
         seen: set[bytes] = set()
-        for place, (payload, signature) in self.desk.read(Kind.ADVERT, answers, session.everybody).items():
+        for place, payload, vouched in self.desk.read(Kind.ADVERT, answers, session.everybody):
             try:
                 advert = Advert.decode(payload)
                 refuse_unusable(advert, seen)
-                adverts[place] = advert.to_bytes() + signature
+                adverts[place] = advert.to_bytes() + vouched[DIGEST:]
             except ProtocolError as error:
                 self.desk.refuse(place, error)
         members = self.desk.require(Kind.ADVERT, adverts)
@@ -111,24 +111,27 @@ class Sharing(ServerState):
 
     def collect(self, answers: Mapping[str, bytes]) -> ServerState:
         """Take the SHARES."""
-        sealed = {}
-        for owner, (payload, _) in self.desk.read(Kind.SHARES, answers, self.graph.members).items():
+        inboxes = {holder: bytearray() for holder in self.graph.members}
+        sharing = []
+        for owner, payload, _ in self.desk.read(Kind.SHARES, answers, self.graph.members):
             try:
-                sealed[owner] = self._split(owner, payload)
+                self._deal(owner, payload, inboxes)
+                sharing.append(owner)
             except ProtocolError as error:
                 self.desk.refuse(owner, error)
         adverts = {place: Advert.of(record[: Advert.SIZE]) for place, record in self.adverts.items()}
-        return Masking(Dealt(self.desk, self.graph, self.desk.require(Kind.SHARES, sealed), adverts, sealed))
+        return Masking(Dealt(self.desk, self.graph, self.desk.require(Kind.SHARES, sharing), adverts, inboxes))
 
     def _keys(self, place: int) -> bytes:
         members = self.graph.members
         return opening(members, members.among(self.graph.holders(place)), self.adverts, self.tree)
 
-    def _split(self, owner: int, payload: bytes) -> dict[int, Sealed]:
+    def _deal(self, owner: int, payload: bytes, inboxes: Mapping[int, bytearray]) -> None:
+        """Put one owner's sealed records into the inboxes of their holders: all of them, or none."""
         _, (records,) = decode(payload, numbers=0, strings=1)
         holders = self.graph.holders(owner)
-        split = split_records(records, SEALED, len(holders))
-        return {holder: Sealed.of(record) for holder, record in zip(holders, split, strict=True)}
+        for holder, record in zip(holders, split_records(records, SEALED, len(holders)), strict=True):
+            inboxes[holder] += record
 
 
 @final
@@ -142,25 +145,22 @@ class Masking(ServerState):
     def requests(self) -> dict[str, bytes]:
         """INBOX to everybody who shared."""
         bitmap = self.dealt.sharing.to_bytes()
-        payloads = {holder: encode([], [bitmap, self._inbox(holder)]) for holder in self.dealt.sharing}
+        payloads = {holder: encode([], [bitmap, bytes(self.dealt.inboxes[holder])]) for holder in self.dealt.sharing}
         return self.dealt.desk.write(Kind.INBOX, payloads)
 
     def collect(self, answers: Mapping[str, bytes]) -> ServerState:
         """Add up the MASKED vectors; none of them is kept."""
         desk, inputs = self.dealt.desk, {}
         total = np.zeros(desk.session.length, dtype=word(desk.session.parameters.bits))
-        for place, (payload, signature) in desk.read(Kind.MASKED, answers, self.dealt.sharing).items():
+        for place, payload, vouched in desk.read(Kind.MASKED, answers, self.dealt.sharing):
             try:
                 total += self._unpack(payload)
-                inputs[place] = hashlib.sha256(payload).digest() + signature
+                inputs[place] = vouched
             except ProtocolError as error:
                 desk.refuse(place, error)
         alive = desk.require(Kind.MASKED, inputs)
         tree = merkle.levels([merkle.leaf(inputs[place]) for place in alive])
         return Agreeing(self.dealt, alive, inputs, tree, total)
-
-    def _inbox(self, holder: int) -> bytes:
-        return b"".join(self.dealt.sealed[owner][holder].to_bytes() for owner in self.dealt.neighbours(holder))
 
     def _unpack(self, payload: bytes) -> Words:
         _, (packed,) = decode(payload, numbers=0, strings=1)
@@ -193,9 +193,9 @@ class Agreeing(ServerState):
         desk, graph = self.dealt.desk, self.dealt.graph
         agreed = desk.session.agreed(graph, self.dealt.sharing, self.alive, self.tree[-1][0])
         signatures = {}
-        for place, (payload, signature) in desk.read(Kind.AGREEMENT, answers, self.alive).items():
+        for place, payload, vouched in desk.read(Kind.AGREEMENT, answers, self.alive):
             if payload == encode([], [agreed]):
-                signatures[place] = signature
+                signatures[place] = vouched[DIGEST:]
             else:
                 desk.refuse(place, Malformed("it agrees to something else than it was shown"))
         agreeing = desk.note(Kind.AGREEMENT, signatures)
@@ -235,7 +235,7 @@ class Revealing(ServerState):
         """Check the REVEALed shares, take the masks off, check the sum."""
         desk, revealed = self.dealt.desk, Revealed(self.dealt, self.alive)
         holders: list[int] = []
-        for holder, (payload, _) in desk.read(Kind.REVEAL, answers, self.holders).items():
+        for holder, payload, _ in desk.read(Kind.REVEAL, answers, self.holders):
             try:
                 revealed.add(holder, payload)
                 holders.append(holder)

@@ -13,7 +13,7 @@ from securefed.aggregation.identity import SERVER, Identity, Roster, verify
 from securefed.aggregation.keys import digest, label
 from securefed.aggregation.members import Members
 from securefed.aggregation.messages import frame_size
-from securefed.aggregation.parameters import Parameters
+from securefed.aggregation.parameters import DIGEST, Parameters
 from securefed.aggregation.plan import write_plan
 from securefed.aggregation.refusals import WrongContext, WrongSender
 from securefed.aggregation.topology import Topology, choose
@@ -44,7 +44,7 @@ class Session:
         if self.topology.holders > self.size or self.topology.witnesses > self.size:
             raise ConfigError(f"{self.topology} does not fit a cohort of {self.size} clients")
 
-    @property
+    @cached_property
     def size(self) -> int:
         """How many clients are in the cohort."""
         return len(self.parameters.cohort)
@@ -135,7 +135,12 @@ class Session:
         return frame(kind, body(), size=self.frame_size(kind)), checksum.digest() + signature
 
     def read(self, kind: Kind, data: bytes, *, sender: int, receiver: int) -> tuple[bytes, bytes]:
-        """Return payload and signature of a frame, after everything about it is checked.
+        """Return payload and signature of a frame, after everything about it is checked; raises as :meth:`open`."""
+        payload, vouched = self.open(kind, data, sender=sender, receiver=receiver)
+        return payload, vouched[DIGEST:]
+
+    def open(self, kind: Kind, data: bytes, *, sender: int, receiver: int) -> tuple[bytes, bytes]:
+        """Return a frame's payload, and the payload's SHA-256 with the signature, after everything is checked.
 
         Raises:
             Malformed: If it is not a frame of this kind.
@@ -149,8 +154,9 @@ class Session:
             raise WrongContext(f"this {kind.name} was made for another task, round, attempt, plan, model or cohort")
         if (claimed, meant) != (sender, receiver):
             raise WrongSender(f"this {kind.name} is not from {self.name(sender)!r} to {self.name(receiver)!r}")
-        self.verify(kind, sender, receiver, hashlib.sha256(payload).digest(), signature)
-        return payload, signature
+        checksum = hashlib.sha256(payload).digest()
+        self.verify(kind, sender, receiver, checksum, signature)
+        return payload, checksum + signature
 
     def verify(self, kind: Kind, sender: int, receiver: int, checksum: bytes, signature: bytes) -> None:
         """Check a signature over a message of which the payload's SHA-256 is known.

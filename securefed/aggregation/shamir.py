@@ -11,6 +11,7 @@ until the end, and the Lagrange coefficients of a set of holders are computed on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -79,17 +80,13 @@ def combine(shares: Mapping[int, bytes], *, threshold: int) -> bytes:
 @lru_cache(maxsize=1024)
 def lagrange_at_zero(holders: tuple[int, ...]) -> tuple[int, ...]:
     r"""Return the weights :math:`\prod_{j \ne i} x_j / (x_j - x_i)` modulo the prime, one for each holder."""
-    numerators, denominators = [], []
-    for x in holders:
-        numerator = denominator = 1
-        for other in holders:
-            if other != x:
-                numerator *= other
-                denominator *= other - x
-        numerators.append(numerator % PRIME)
-        denominators.append(denominator % PRIME)
-    inverses = _invert_all(denominators)
-    return tuple(a * b % PRIME for a, b in zip(numerators, inverses, strict=True))
+    points = np.array(holders, dtype=np.int64)
+    differences = points - points[:, np.newaxis]
+    np.fill_diagonal(differences, points)
+    # The weight is the product of all points over x_i times the differences from x_i.
+    inverses = _invert_all([math.prod(row) % PRIME for row in differences.tolist()])
+    product = math.prod(holders) % PRIME
+    return tuple(product * inverse % PRIME for inverse in inverses)
 
 
 def _invert_all(values: Sequence[int]) -> list[int]:

@@ -19,7 +19,7 @@ from securefed.aggregation.desk import Dealt
 from securefed.aggregation.keys import agree, load, public_key
 from securefed.aggregation.masks import add_mask, subtract_mask
 from securefed.aggregation.members import Members
-from securefed.aggregation.messages import split_records
+from securefed.aggregation.messages import Sealed, split_records
 from securefed.aggregation.packing import Words, to_ring
 from securefed.aggregation.parameters import exceeds
 from securefed.aggregation.refusals import BadShare, InconsistentSum
@@ -36,7 +36,7 @@ class Revealed:
     Attributes:
         dealt: What was dealt.
         survivors: Whose self masks are revealed; of all others it is the mask keys.
-        shares: By owner and point.
+        shares: By owner and point, no more than it takes to rebuild a secret.
     """
 
     dealt: Dealt
@@ -51,11 +51,13 @@ class Revealed:
         """
         owners = self.dealt.neighbours(holder)
         _, (records,) = decode(payload, numbers=0, strings=1)
-        shares = dict(zip(owners, split_records(records, shamir.SHARE, len(owners)), strict=True))
-        for owner, share in shares.items():
-            self._check(owner, holder, share)
-        for owner, share in shares.items():
-            self.shares.setdefault(owner, {})[holder + 1] = share
+        shares = split_records(records, shamir.SHARE, len(owners))
+        for owner, share, sealed in zip(owners, shares, self.dealt.sealed(holder), strict=True):
+            self._check(owner, holder, share, sealed)
+        needed = self.dealt.desk.session.topology.share_threshold
+        for owner, share in zip(owners, shares, strict=True):
+            if len(known := self.shares.setdefault(owner, {})) < needed:
+                known[holder + 1] = share
 
     def unmask(self, total: Words, owner: int) -> None:
         """Take from the sum what one client left in it: its self mask, or pairwise masks whose partner is missing.
@@ -79,8 +81,8 @@ class Revealed:
             remove = subtract_mask if peer < owner else add_mask
             remove(total, key)
 
-    def _check(self, owner: int, holder: int, share: bytes) -> None:
-        session, sealed = self.dealt.desk.session, self.dealt.sealed[owner][holder]
+    def _check(self, owner: int, holder: int, share: bytes, sealed: Sealed) -> None:
+        session = self.dealt.desk.session
         if owner in self.survivors:
             matches = self_share_commitment(session, owner, holder, share) == sealed.self_commitment
         else:

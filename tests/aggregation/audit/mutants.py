@@ -225,7 +225,7 @@ def keeps_secrets(patch: Patch) -> None:
 
 def unchecked_shares(patch: Patch) -> None:
     """The server uses revealed shares without looking at commitments."""
-    patch.setattr(Revealed, "_check", lambda self, owner, holder, share: None)
+    patch.setattr(Revealed, "_check", lambda self, owner, holder, share, sealed: None)
 
 
 def unchecked_boxes(patch: Patch) -> None:
