@@ -110,19 +110,28 @@ class Blocks:
         rest = words.view("<u4")[:, 1]
         offset = rest & np.uint32(2**self.shift - 1)
         kept = self._keep(block, offset, words[:, 1], rng)
-        magnitude = (block.astype(np.int64) << self.shift) + offset
-        negative = rest >> np.uint32(31)
-        kept &= (magnitude != 0) | (negative == 0)
-        magnitude *= 1 - 2 * negative.astype(np.int64)
-        return magnitude[kept]
+        sign = rest.view(np.int32) >> np.int32(31)
+        drawn = block.astype(self._integer)
+        drawn <<= self.shift
+        drawn += offset.view(np.int32)
+        # Where the sign is -1, adding it and then inverting all bits negates; only a negative zero is below zero here.
+        drawn += sign
+        kept &= drawn >= 0
+        drawn ^= sign
+        return drawn[kept]
+
+    @property
+    def _integer(self) -> type[np.signedinteger]:
+        """The smaller type that holds every integer of every block: half the memory to go through."""
+        return np.int32 if len(self.ends) + 1 < 2 ** (31 - self.shift) else np.int64
 
     def _blocks(self, words: npt.NDArray[np.uint16], rng: Source) -> npt.NDArray[np.int16]:
         """Return the block of each proposal; ``words`` are the first 16 bits of what chooses it."""
-        block = self.table[words]
+        block = np.take(self.table, words)
         unclear = np.flatnonzero(block < 0)
         longer = words[unclear].astype(np.uint64) << np.uint64(48) | rng.uint64(len(unclear)) >> np.uint64(16)
         found = np.searchsorted(self.ends, longer, side="right")
-        for i in np.flatnonzero(np.isin(longer, self.ends)):
+        for i in np.flatnonzero((found > 0) & (self.ends[found - 1] == longer)):
             found[i] = self.exact_block(int(longer[i]), rng)
         block[unclear] = found
         return block
@@ -139,12 +148,11 @@ class Blocks:
         Single precision is good to ``2**-19`` here; what lies within ``2**-16`` of its probability is decided anew.
         """
         scaled = offset.astype(np.float32)
-        scaled *= np.float32(1 / self.stddev)
         power = block.astype(np.float32)
-        power *= np.float32(2.0 ** (self.shift + 1) / self.stddev)
+        power *= np.float32(2.0 ** (self.shift + 1))
         power += scaled
+        scaled *= np.float32(-0.5 / max(self.stddev, 2.0**-32) ** 2)  # below one, every offset is zero
         power *= scaled
-        power *= np.float32(-0.5)
         above = np.exp(power, out=power)
         above *= np.float32(2**16)
         above -= words
