@@ -321,8 +321,8 @@ def one_bad_client_stops_all(patch: Patch) -> None:
 def unchained_transcript(patch: Patch) -> None:
     """Lines of a transcript need not follow each other."""
 
-    def unchained(lines):
-        return [verification._parse(line, number) for number, line in enumerate(lines)], bytes(32)
+    def unchained(lines, where):
+        return [verification._parse(line, where) for line in lines], bytes(32)
 
     patch.setattr(verification, "_chain", unchained)
     patch.setattr(verification, "verify", lambda public, message, signature, *, name: None)
