@@ -135,7 +135,7 @@ def _large(clients: int, *, dim: int) -> dict[str, object]:
         "neighbours": topology.degree,
         "witnesses": topology.witnesses,
         "client_processes": PROCESSES,
-        "seconds": found.seconds,
+        "wall_seconds": found.seconds,
         "work_seconds": work,
         "floor_seconds": floor,
         "ratio_to_floor": work / floor,

@@ -1,0 +1,85 @@
+"""Draw docs/figures/masked_round.png and docs/figures/growth.png from the measurements.
+
+python -m benchmarks.figures
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+FIGURES = ROOT / "docs" / "figures"
+
+SHOWN = {
+    "clients": {
+        "milliseconds_a_client": "ms of a client",
+        "server_milliseconds_a_client": "ms of the server, for each client",
+        "server_megabytes": "MB of the server",
+    },
+    "coordinates": {"milliseconds_a_client": "ms of a client", "server_megabytes": "MB of the server"},
+    "records": {"clipped_sum_milliseconds": "ms of a clipped sum"},
+    "classes": {"clipped_sum_milliseconds": "ms of a clipped sum"},
+    "rounds": {"epsilon_milliseconds": "ms for epsilon"},
+}
+"""What the growth figure shows along each axis, and what it calls it."""
+
+
+def main() -> None:
+    """Draw every figure of which there are measurements."""
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    drawings: dict[str, Callable[[Mapping[str, Any], Path], None]] = {"masked_round": masked_round, "growth": growth}
+    for name, draw in drawings.items():
+        if (results := RESULTS / f"{name}.json").exists():
+            draw(json.loads(results.read_text(encoding="utf-8")), FIGURES / f"{name}.png")
+
+
+def masked_round(found: Mapping[str, Any], target: Path) -> None:
+    """Draw what a client of a large cohort costs."""
+    rows = found["sparse"]
+    clients = [row["clients"] for row in rows]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    left.plot(clients, [row["neighbours"] for row in rows], "o-")
+    left.set(xscale="log", ylim=(0, None), xlabel="clients (log scale)", ylabel="neighbours of a client")
+    right.plot(clients, [row["bytes_beside_the_vector"] / 1000 for row in rows], "o-", label="kB beside the vector")
+    right.plot(clients, [row["milliseconds_a_client"] for row in rows], "s--", label="ms")
+    right.set(xscale="log", ylim=(0, None), xlabel="clients (log scale)", ylabel="for one client")
+    _finish(left, right)
+    figure.savefig(target, dpi=120)
+    plt.close(figure)
+
+
+def growth(found: Mapping[str, Any], target: Path) -> None:
+    """Draw what grows along each axis, both scales logarithmic: a straight line's slope is the exponent."""
+    figure, axes = plt.subplots(1, len(SHOWN), figsize=(3.2 * len(SHOWN), 3.4), layout="constrained")
+    for axis, (name, shown) in zip(axes, SHOWN.items(), strict=True):
+        for mark, (key, label) in zip("os^", shown.items(), strict=False):
+            exponent = found[name]["growth"][key]["exponent"]
+            axis.plot(
+                found[name]["sizes"], found[name]["figures"][key], f"{mark}-", label=f"{label}, slope {exponent:.2f}"
+            )
+        axis.set(xscale="log", yscale="log", xlabel=name)
+    _finish(*axes)
+    figure.savefig(target, dpi=120)
+    plt.close(figure)
+
+
+def _finish(*axes: Axes) -> None:
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        if axis.get_legend_handles_labels()[1]:
+            axis.legend(frameon=False, fontsize="small")
+
+
+if __name__ == "__main__":
+    main()

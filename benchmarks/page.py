@@ -1,0 +1,202 @@
+"""Write docs/performance.md from the measurements: what each one does, its figures, and whether its goals are met.
+
+    python -m benchmarks.page
+
+The text of a section is the measurement's own docstring. A figure that its file does not hold yet is left out.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from benchmarks import figures
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "performance.md"
+
+HEAD = """# Performance
+
+Made by `python -m benchmarks.page` from `benchmarks/results/*.json`; `python -m benchmarks` measures all of it anew.
+Seconds are processor seconds of one thread unless something else is said. Ratios compare work that was done by turns in
+one process; in brackets are the quartiles over the repetitions. A floor is what nobody can avoid: the keystream, the
+random bits, the products alone.
+"""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure of a measurement.
+
+    Attributes:
+        what: What it is.
+        path: Where it lies in the file.
+        unit: What it is in.
+        most: It should be at most this.
+        least: It should be at least this.
+    """
+
+    what: str
+    path: str
+    unit: str = "×"
+    most: float | None = None
+    least: float | None = None
+
+    def line(self, found: Mapping[str, Any]) -> str | None:
+        """Return the row of the table, or None without a figure."""
+        try:
+            value = _at(found, self.path)
+        except (KeyError, IndexError):
+            return None
+        return f"| {self.what} | {_shown(value)} {self.unit} | {self._goal(_number(value))} |"
+
+    def _goal(self, value: float) -> str:
+        if self.most is not None:
+            return f"at most {_digits(self.most)}: {'met' if value <= self.most else 'not met'}"
+        if self.least is not None:
+            return f"at least {_digits(self.least)}: {'met' if value >= self.least else 'not met'}"
+        return ""
+
+
+SECTIONS: dict[str, list[Row]] = {
+    "mask_client": [
+        Row("Ours, 10 neighbours", "neighbours_10.milliseconds.ours", "ms"),
+        Row("Keystreams by counter mode and additions alone", "neighbours_10.milliseconds.floor", "ms"),
+        Row("Keystreams by our mode and additions alone", "neighbours_10.milliseconds.fastest_floor", "ms"),
+        Row("Flower SecAgg+", "neighbours_10.milliseconds.flower", "ms"),
+        Row("Ours over the floor, 10 neighbours", "neighbours_10.ratio_to_floor_spread", most=1.3),
+        Row("Ours over the floor, 99 neighbours", "complete_graph_of_100.ratio_to_floor_spread", most=1.3),
+        Row("Ours over the faster floor, 99 neighbours", "complete_graph_of_100.ratio_to_fastest_floor"),
+        Row("Flower over ours, 10 neighbours", "neighbours_10.speedup_over_flower_spread"),
+        Row("Flower over ours, 99 neighbours", "complete_graph_of_100.speedup_over_flower_spread"),
+    ],
+    "shamir": [
+        Row("Sharing two secrets among 100", "clients.100.milliseconds.share", "ms", most=5.0),
+        Row("Rebuilding one of them", "clients.100.milliseconds.rebuild", "ms", most=5.0),
+        Row("Rebuilding over its products alone", "clients.100.ratio_to_floor_of_rebuilding"),
+        Row("Flower over ours, sharing among 100", "clients.100.speedup_of_sharing"),
+        Row("Flower over ours, rebuilding from 100", "clients.100.speedup_of_rebuilding_a_seed"),
+    ],
+    "masked_round": [
+        Row("100 clients of 100,000 coordinates", "hundred_clients.seconds", "s"),
+        Row("100 clients of 1,000,000 coordinates", "hundred_clients_of_a_million.seconds", "s", most=8.0),
+        Row("Masked over plain, 100,000 coordinates", "hundred_clients.ratio_to_plain"),
+        Row("10,000 clients of 10,000 coordinates, on the clock", "sparse.3.wall_seconds", "s", most=60.0),
+        Row("The same, work of all processes", "sparse.3.work_seconds", "s"),
+        Row("Its agreements and signatures alone", "sparse.3.floor_seconds", "s"),
+        Row("Work over that floor", "sparse.3.ratio_to_floor"),
+        Row("Memory of the server, 1,000 clients", "sparse.1.server_megabytes", "MB"),
+        Row("Memory of the server, 10,000 clients", "sparse.3.server_megabytes", "MB"),
+        Row("A client's bytes beside its vector, among 10,000", "sparse.3.bytes_beside_the_vector", "bytes"),
+    ],
+    "integer_noise": [
+        Row("A million discrete Gaussians", "milliseconds.discrete_gaussian", "ms", most=50.0),
+        Row("Their random bits alone", "milliseconds.os_bits", "ms"),
+        Row("Ours over its bits", "ratio_to_floor_spread"),
+        Row("Ours over numpy's floats, neither exact nor secret", "ratio_to_numpy_normal"),
+        Row("The textbook's sampler over ours", "speedup_over_one_by_one"),
+    ],
+    "dp_step": [
+        Row("Clipped sum over plain sum", "ratios.clipped", most=1.2),
+        Row("With quantisation and exact integer noise", "ratios.private"),
+        Row("Plain autograd over plain sum", "ratios.autograd"),
+        Row("Opacus' ghost clipping over plain sum", "ratios.opacus_ghost"),
+        Row("Opacus' hooks over plain sum", "ratios.opacus_hooks"),
+    ],
+    "accounting": [
+        Row("Slowest epsilon of a thousand events", "slowest_epsilon_seconds", "s"),
+        Row("dp-accounting's PLD over ours, equal sampled events", "epsilon.sampled_equal.speedup.dp_accounting_pld"),
+        Row("Opacus' PRV over ours, equal sampled events", "epsilon.sampled_equal.speedup.opacus_prv"),
+        Row("Opacus' RDP over ours, calibration", "calibrate.speedup_over_opacus_rdp"),
+        Row("One durable charge, on the clock", "charge.charge_milliseconds", "ms"),
+        Row("A commit of the same database alone", "charge.commit_milliseconds", "ms"),
+    ],
+    "end_to_end": [
+        Row("Ours, images to released adapter", "ours.seconds", "s", most=30.0),
+        Row("Peers' parts", "peers.seconds", "s"),
+        Row("Peers over ours", "speedup", least=10.0),
+        Row("Accuracy of ours", "ours.accuracy", ""),
+        Row("Accuracy of the peers' parts", "peers.accuracy", ""),
+        Row("Without privacy, plain averages", "lower_bound.seconds", "s"),
+        Row("Ours over that", "ratio_to_lower_bound"),
+    ],
+    "start": [
+        Row("Python alone", "seconds.nothing", "s"),
+        Row("`import securefed`", "seconds.import_securefed", "s", most=0.2),
+        Row("`securefed --help`", "seconds.help", "s", most=0.3),
+        Row("`import torch`, which neither does", "seconds.import_torch", "s"),
+    ],
+    "growth": [
+        Row("A client's work with clients, slope", "clients.growth.milliseconds_a_client.exponent", ""),
+        Row("A client's work with clients, last step", "clients.growth.milliseconds_a_client.last", ""),
+        Row("A client's bytes with clients, last step", "clients.growth.bytes_a_client.last", ""),
+        Row("A client's work with coordinates, last step", "coordinates.growth.milliseconds_a_client.last", ""),
+        Row("A clipped sum with records", "records.growth.clipped_sum_milliseconds.exponent", ""),
+        Row("A clipped sum with classes", "classes.growth.clipped_sum_milliseconds.exponent", ""),
+        Row("Epsilon with rounds", "rounds.growth.epsilon_milliseconds.exponent", ""),
+    ],
+}
+
+
+def text() -> str:
+    """Return the page."""
+    return "\n".join([HEAD, *_sections()])
+
+
+def main() -> None:
+    """Write the page and draw its figures."""
+    PAGE.write_text(text(), encoding="utf-8")
+    figures.main()
+
+
+def _sections() -> Iterator[str]:
+    for name, rows in SECTIONS.items():
+        file = figures.RESULTS / f"{name}.json"
+        if not file.exists():
+            continue
+        found = json.loads(file.read_text(encoding="utf-8"))
+        lines = [line for row in rows if (line := row.line(found))]
+        title, _, prose = _docstring(name).partition("\n\n")
+        yield f"## {' '.join(title.split()).rstrip('.')}\n\n{prose.rstrip()}\n"
+        yield "\n".join(["| figure | measured | goal |", "|---|---:|---|", *lines, ""])
+        if name in ("masked_round", "growth"):
+            yield f"![{' '.join(title.split())}](figures/{name}.png)\n"
+
+
+def _docstring(name: str) -> str:
+    """Return a measurement's docstring in Markdown, without importing what it measures."""
+    source = (ROOT / "benchmarks" / f"{name}.py").read_text(encoding="utf-8")
+    return re.sub("``", "`", ast.get_docstring(ast.parse(source)) or "")
+
+
+def _at(found: Any, path: str) -> Any:
+    for key in path.split("."):
+        found = found[int(key)] if isinstance(found, list) else found[key]
+    return found
+
+
+def _number(value: Any) -> float:
+    return float(value["ratio"] if isinstance(value, dict) else value)
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, dict):
+        return _digits(float(value))
+    return f"{_digits(value['ratio'])} ({_digits(value['quartile_low'])} to {_digits(value['quartile_high'])})"
+
+
+def _digits(value: float) -> str:
+    """Return three significant digits, without an exponent."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}"
+
+
+if __name__ == "__main__":
+    main()
