@@ -7,7 +7,7 @@ with one that came from somewhere else.
 
 Not in it: SQLite files and the manifest of records, which belong to the clients' owners and never leave their machines
 (with its digest, somebody who knows all records but one could make sure of the last); and what is made from the run
-afterwards (:data:`LATER`), which is checked by making it again.
+afterwards (:data:`MADE`), which is checked by making it again.
 """
 
 from __future__ import annotations
@@ -30,11 +30,14 @@ NAME = "files.json"
 
 FORMAT = "securefed-files/1"
 
-LATER = ("report.json", "report.md", "report.html", "audit.json")
-"""What may come to a run after its inventory was signed."""
+MADE = ("report.json", "report.md", "report.html")
+"""What is made from the run, again and again."""
+
+LATER = (*MADE, "audit.json")
+"""What may come to a run after its inventory was signed. An audit's result that was there before is listed."""
 
 OWNED = re.compile(r"(ledger|journal)/[^/]+\.sqlite(-wal|-shm|-journal)?|manifest\.json")
-"""Paths of the owners' files."""
+"""Paths of the owners' files: ledgers and journals that live on, and which records a simulated client holds."""
 
 VERSIONED = ("securefed", "numpy", "torch", "open_clip_torch", "cryptography", "dp-accounting")
 """Packages whose versions are written down."""
@@ -101,7 +104,7 @@ def write(folder: Path, *, sign: Callable[[bytes], bytes]) -> None:
         sign: Signs as the server, such as :meth:`securefed.aggregation.identity.Identity.sign`.
     """
     versions = {name: importlib.metadata.version(name) for name in VERSIONED} | {"python": platform.python_version()}
-    files = {path: _item(path, (folder / path).read_bytes()) for path in _present(folder) if path not in LATER}
+    files = {path: _item(path, (folder / path).read_bytes()) for path in _present(folder) if path not in MADE}
     unsigned = Inventory(files=files, versions=versions, signature=b"")
     signed = Inventory(files=files, versions=versions, signature=sign(unsigned.signed))
     (folder / NAME).write_text(signed.to_json(), encoding="utf-8")

@@ -13,6 +13,7 @@
       messages.jsonl        round, phase, size and digest of every message
       metrics.jsonl         what was measured, round by round
       adapter.safetensors   the released adapter
+      audit.json            what an audit of the pipeline found, if its result was given to the run
       files.json            digests of all these but the SQLite files, signed by the server
 """
 
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -138,6 +140,7 @@ def execute(
     budget: float | None = None,
     mirrors: Path | None = None,
     policy: Path | None = None,
+    audit: Path | None = None,
     vanishing: int = 0,
     rng: Sources = lambda _purpose, _round, _client: randomness.secure(),
     on_round: Callable[[int, float], None] = lambda _number, _accuracy: None,
@@ -154,6 +157,7 @@ def execute(
         mirrors: Folder in another place that remembers how far each ledger came; by default none, and a ledger that was
             replaced by an older copy goes unnoticed.
         policy: File with the floor that the clients' owners set; by default the least one there is.
+        audit: Result of an audit of this pipeline, which is kept with the run under the server's signature.
         vanishing: Simulated dropouts a round: other clients each time, gone after their noise was drawn.
         rng: Where each client's noise and keys come from. Anything but the operating system's generator is recorded,
             and the run's report says that it is not private.
@@ -204,6 +208,8 @@ def execute(
                 book.export(out / "ledger" / f"{name}.jsonl", sign=members.clients[name].sign)
             digest = hashlib.sha256((out / "adapter.safetensors").read_bytes()).hexdigest()
             metrics.append(kind="end", adapter_sha256=digest, seconds=watch.seconds, **_beyond(materials, state))
+        if audit is not None:
+            shutil.copyfile(audit, out / "audit.json")
         inventory.write(out, sign=members.server.sign)
 
 

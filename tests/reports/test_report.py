@@ -14,7 +14,6 @@ from securefed.privacy import crosscheck
 from securefed.privacy.ledger import read_export
 from securefed.reports import render
 from securefed.reports.report import RunRecord, build
-from securefed.rng import seeded
 
 
 def report_of(folder):
@@ -75,24 +74,8 @@ def test_bytes_on_the_wire_are_those_of_the_messages(finished):
     assert report_of(finished)["secure_sum"]["bytes_up_per_client_and_round"] == pytest.approx(up / 12)
 
 
-def test_a_run_without_privacy_is_stamped_on_everything(tmp_path):
-    plan = recipes.cachefl(
-        data="world:sketch", records=60, classes=("cat", "star"), clients=3, rounds=1, delta=1e-3,
-        setting="none", secure="plain",
-    )  # fmt: skip
-    runs.execute(plan, tmp_path / "run")
-    report = report_of(tmp_path / "run")
-
-    assert report["private"] is False
-    assert report["epsilon"] is None
-    assert report["warnings"][0].startswith("NOT PRIVATE")
-    assert "NOT PRIVATE" in render.to_markdown(report)
-    assert "NOT CONFIDENTIAL" in render.to_markdown(report)
-
-
-def test_a_run_with_seeded_noise_is_stamped_and_its_assumption_violated(tmp_path, small_plan):
-    runs.execute(small_plan, tmp_path / "run", rng=lambda *labels: seeded(1, *labels))
-    report = report_of(tmp_path / "run")
+def test_a_run_with_seeded_noise_is_stamped_and_its_assumption_violated(seeded_run):
+    report = report_of(seeded_run)
 
     assert report["private"] is False
     assert "NOT PRIVATE" in report["warnings"][0]
