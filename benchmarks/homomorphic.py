@@ -207,7 +207,10 @@ def _sets() -> list[dict[str, str | float]]:
 
 
 def _streamed(dim: int) -> dict[str, object]:
-    """Run a whole sum of long vectors in a process of its own, for its peak memory."""
+    """Run a whole sum of long vectors in a process of its own, for its peak memory.
+
+    Linux starts a child's peak at what its parent held, so a figure is an upper bound.
+    """
     figures: dict[str, object] = {}
     for scheme in SCHEMES:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
