@@ -1,0 +1,110 @@
+"""The worst case: an attacker who knows everything but whether one chosen record is in.
+
+It takes every other record's gradient off the sum and looks along the chosen one's, which is as long as clipping
+allows. With Gaussian noise that is the best test there is, so the guesses come close to the theoretical bound, and a
+defence that is weaker than it says shows here first. The same scores bound epsilon from below.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from securefed import training
+from securefed.encoding import Vector
+from securefed.privacy import auditing
+from securefed.rng import seeded
+from securefed.threat_models import cohorts
+from securefed.threat_models.adversaries import CURIOUS_SERVER, SERVER_AND_CLIENTS
+from securefed.threat_models.bounds import membership_success
+from securefed.threat_models.game import Arm, Measured, Row, rate
+from securefed.threat_models.views import View
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CLIENTS = 3
+TARGET = "client-0"
+
+
+def attack(view: View, target: Vector) -> float:
+    """Return how much of the target's gradient is in the sum beyond what the corrupted clients added: 0 or 1, noisy."""
+    known = sum(gradient(*own) for own in view.records.values())
+    return float((view.sums[0] - known) @ target / (target @ target))
+
+
+def gradient(features: Tensor, labels: Tensor) -> Vector:
+    """Return what records add to a sum: the attacker has the software, and computes what it would."""
+    return training.clipped_sum(cohorts.world().adapter, features, labels, clip_norm=cohorts.CLIP)
+
+
+@lru_cache(maxsize=16)
+def scores(arm: Arm, trials: int, seed: int) -> tuple[Vector, Vector]:
+    """Return the attacker's scores of rounds without and with the target, shape ``(trials // 2,)`` each."""
+    plan = cohorts.plan_of(arm, clients=CLIENTS, records=CLIENTS)
+    found = np.zeros(trials)
+    for trial in range(trials):
+        rng = seeded(seed, "canary", trial)
+        places = cohorts.deal(rng, clients=plan.cohort, each=1, among=cohorts.exposed())
+        target = gradient(*cohorts.shards(places)[TARGET])
+        if trial % 2 == 0:
+            places[TARGET] = places[TARGET][:0]
+        source = cohorts.seeded_sources(seed, arm.defences, "canary", trial)
+        recording = cohorts.play(plan, cohorts.shards(places), rng=source)
+        found[trial] = attack(View(recording, SERVER_AND_CLIENTS, frozenset(plan.cohort) - {TARGET}), target)
+    return found[::2], found[1::2]
+
+
+def play(arm: Arm, trials: int, seed: int) -> Measured:
+    """Return how often the guess about the target is right."""
+    out, inside = scores(arm, trials, seed)
+    right = int((out <= 0.5).sum() + (inside > 0.5).sum())
+    plan = cohorts.plan_of(arm, clients=CLIENTS, records=CLIENTS)
+    bound = membership_success(cohorts.guarantee(plan)) if arm.setting != "none" else None
+    return rate(right, trials, chance=0.5, bound=bound, note="every other record is known")
+
+
+def audit(arm: Arm, trials: int, seed: int) -> Measured:
+    """Return the largest epsilon that the scores refute, at a confidence of 95 %, against the claimed one."""
+    found = auditing.paired(*scores(arm, trials, seed))
+    lowest = auditing.epsilon_of_mu(found.mu(), cohorts.DELTA)
+    plan = cohorts.plan_of(arm, clients=CLIENTS, records=CLIENTS)
+    claimed = cohorts.guarantee(plan).epsilon(cohorts.DELTA) if arm.setting != "none" else None
+    plain = found.epsilon(delta=cohorts.DELTA)
+    return Measured(
+        value=lowest,
+        low=lowest,
+        high=max(lowest, claimed or lowest),
+        chance=0.0,
+        bound=claimed,
+        n=trials,
+        note=f"without assuming Gaussian noise: {plain:.2f}",
+    )
+
+
+MASKED = Arm(defences="masks", claim="none", secure="mask")
+PRIVATE = Arm(defences="masks and shares of noise", claim="claimed", setting="distributed", secure="mask")
+
+ROW = Row(
+    id="T04",
+    title="tell whether a record is in the sum, knowing all others",
+    adversary=CURIOUS_SERVER,
+    measure="share of right guesses, in or out",
+    play=play,
+    arms=(Arm(defences="none", claim="control", limit=0.9), MASKED, PRIVATE),
+    trials={"smoke": 80, "full": 1000},
+    covers=frozenset({"cachefl", "plain", "mask"}),
+)
+
+AUDIT = Row(
+    id="T08",
+    title="refute the stated epsilon with a chosen record",
+    adversary=CURIOUS_SERVER,
+    measure=f"largest refuted epsilon at delta {cohorts.DELTA:g}",
+    play=audit,
+    arms=(Arm(defences="none", claim="control", limit=cohorts.EPSILON), MASKED, PRIVATE),
+    trials={"smoke": 80, "full": 1000},
+    covers=frozenset({"cachefl", "plain", "mask"}),
+)

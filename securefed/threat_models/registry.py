@@ -1,0 +1,28 @@
+"""Every row, in the order of the table."""
+
+from __future__ import annotations
+
+from securefed.errors import ConfigError
+from securefed.threat_models.game import Row
+from securefed.threat_models.games import canary, labels, membership, reconstruction, source
+
+ROWS: tuple[Row, ...] = (
+    reconstruction.ROW,
+    membership.ROW,
+    canary.ROW,
+    labels.ROW,
+    source.ROW,
+    canary.AUDIT,
+)
+
+
+def row_of(name: str) -> Row:
+    """Return the row of a name.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    for row in ROWS:
+        if row.id == name:
+            return row
+    raise ConfigError(f"row {name!r} is unknown; choose one of {', '.join(row.id for row in ROWS)}")

@@ -1,0 +1,65 @@
+"""The package with one defence weakened: a row must turn red. They exist in the tests only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from securefed import rounds, training
+from securefed.aggregation import masks
+from securefed.privacy.discrete import discrete_gaussian
+from securefed.privacy.shares import SumOfShares
+
+Patch = pytest.MonkeyPatch
+
+
+def noise_divided_by_the_cohort(patch: Patch) -> None:
+    """Every client adds a share that is too small by the number of clients."""
+
+    def draw(self, *, rng):
+        return discrete_gaussian(self.share_stddev / max(self.shares, 4), self.dim, rng=rng)
+
+    patch.setattr(SumOfShares, "draw", draw)
+
+
+def own_noise_as_if_shared(patch: Patch) -> None:
+    """A client that shall protect itself adds what would do if sixteen did so together."""
+
+    def draw(self, *, rng):
+        return discrete_gaussian(self.share_stddev / (4 if self.shares == 1 else 1), self.dim, rng=rng)
+
+    patch.setattr(SumOfShares, "draw", draw)
+
+
+def no_clipping(patch: Patch) -> None:
+    """A record's gradient is as long as it is."""
+
+    exact = training.clipped_sum
+
+    def loose(adapter, features, labels, *, clip_norm):
+        return exact(adapter, features, labels, clip_norm=100 * clip_norm)
+
+    for module in (rounds, training):
+        patch.setattr(module, "clipped_sum", loose)
+
+
+def noise_left_out(patch: Patch) -> None:
+    """What is charged is never drawn."""
+    patch.setattr(SumOfShares, "draw", lambda self, *, rng: np.zeros(self.dim, np.int64))
+
+
+def masks_left_out(patch: Patch) -> None:
+    """Vectors travel without their masks."""
+    patch.setattr(masks.Masks, "apply", lambda self, part: None)
+
+
+MUTANTS: dict[Callable[[Patch], None], str] = {
+    noise_divided_by_the_cohort: "T03",
+    own_noise_as_if_shared: "T01",
+    no_clipping: "T04",
+    noise_left_out: "T08",
+    masks_left_out: "T06",
+}
+"""Every mutant, with a row that must turn red."""
