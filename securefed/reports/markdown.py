@@ -54,6 +54,7 @@ def to_markdown(report: Json) -> str:
 def _spent(report: Json) -> Iterable[str]:
     return [
         "## Accounting",
+        *([] if report["private"] else ["**VOID: what follows would hold, had the warnings at the top no cause.**"]),
         _bullets(report["accounting"].items()),
         _table(tables.bounds(report)),
         "## Assumptions",

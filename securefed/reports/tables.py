@@ -44,6 +44,8 @@ def headline(report: Json) -> Table:
             f"(ε = {report['epsilon']:.4f}, δ = {report['delta']:g}) against the server and its colluders, "
             f"ε = {report['epsilon_server_view']:.4f} against everybody else"
         )
+    if report["spend"] and not report["private"]:
+        budget = f"VOID, see above; it would be {budget}"
     return Table(
         ("", ""),
         [
@@ -130,6 +132,37 @@ def rounds(report: Json) -> Table:
     ]
     head = ("Round", "Accuracy", "ε of this run", "ε of all runs", "ε left", "Clients in the sum", "Dropped out")
     return Table(head, rows, (0, 1, 2, 3, 4, 5))
+
+
+def spent_by_round(report: Json) -> Table:
+    """Return the spend after each round."""
+    spent = report["spend"]
+    rows = [
+        (str(number), *(f"{value:.4f}" for value in values))
+        for number, values in enumerate(zip(*(spent[key] for key in BY_ROUND), strict=True), 1)
+    ]
+    return Table(("Round", "ε of this run", "ε of all runs", "ε left"), rows, (0, 1, 2, 3))
+
+
+def accuracy_by_round(report: Json) -> Table:
+    """Return the accuracy after each round, beside the spend."""
+    spent = report["spend"]["per_round"] if report["spend"] else None
+    rows = [("0", "0.0000" if spent else "none", f"{report['initial_accuracy']:.4f}")]
+    rows += [
+        (str(number + 1), f"{spent[number]:.4f}" if spent else "none", f"{accuracy:.4f}")
+        for number, accuracy in enumerate(report["accuracy_by_round"])
+    ]
+    return Table(("Round", "ε of this run", "Accuracy"), rows, (0, 1, 2))
+
+
+def members(report: Json) -> Table:
+    """Return who was in the sum of each round, and who dropped out."""
+    survivors, dropped = (report["secure_sum"][f"{kind}_by_round"] for kind in ("survivors", "dropped"))
+    rows = [
+        (str(number), str(len(here)), str(len(gone)), ", ".join(gone) or "nobody")
+        for number, (here, gone) in enumerate(zip(survivors, dropped, strict=True), 1)
+    ]
+    return Table(("Round", "In the sum", "Dropped out", "Who"), rows, (0, 1, 2))
 
 
 def audit(report: Json) -> Table:

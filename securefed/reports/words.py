@@ -11,6 +11,9 @@ def plain_words(report: Json) -> dict[str, str]:
     if report["epsilon"] is None:
         nothing = "This run gives no differential privacy: what it releases may show whether one record was used."
         return {"people": nothing, "data_protection_officer": nothing, "engineer": nothing}
+    if not report["private"]:
+        void = f"The guarantee is void. {report['warnings'][0]} No figure of this report promises anything to anybody."
+        return {"people": void, "data_protection_officer": void, "engineer": void}
     return {
         "people": _people(report),
         "data_protection_officer": _officer(report),

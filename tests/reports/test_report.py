@@ -100,6 +100,11 @@ def test_all_runs_on_the_same_data_count(tmp_path):
     assert report["epsilon_this_run"] == pytest.approx(0.8, rel=1e-6)
     assert report["epsilon"] > 1.05
     assert report["spend"]["per_client"]["client-0"]["runs"] == 2
+    assert [run["is_this_run"] for run in report["runs_on_this_data"]] == [False, True]
+    assert [run["epsilon"] for run in report["runs_on_this_data"]] == pytest.approx([0.8, 0.8])
+    assert report["spend"]["before_this_run"] == pytest.approx(0.8)
+    assert report["spend"]["total_by_round"][-1] == pytest.approx(report["epsilon"])
+    assert "all runs on the data" in render.to_html(report)
 
 
 def test_the_files_agree(finished):

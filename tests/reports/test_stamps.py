@@ -36,6 +36,18 @@ def test_a_run_that_was_not_private_says_so_first_in_every_rendering(run, reques
     assert "<title>NOT PRIVATE: " in html
     assert html.index('<div class="stamp" role="alert">\n<p>NOT PRIVATE') < html.index("<main>")
     assert html.count('<span class="violated">NOT PRIVATE:</span>') == html.count("<figure")
+    assert "is right in more than" not in html + markdown
+
+
+def test_a_guarantee_that_is_void_is_called_so_wherever_its_figures_stand(seeded_run):
+    """The figures are shown, because they follow from the ledger; nobody can take them for a promise."""
+    html, markdown = ((seeded_run / f"report.{kind}").read_text() for kind in ("html", "md"))
+
+    assert '<dd class="violated">void<small>it would be ε = ' in html
+    assert '<p class="violated">Void. What follows would hold' in html
+    assert "| Budget spent | VOID, see above; it would be" in markdown
+    assert "**VOID: what follows would hold" in markdown
+    assert "The guarantee is void." in html
 
 
 def test_a_private_run_carries_no_stamp(finished):
