@@ -26,6 +26,7 @@ from securefed.errors import BudgetExceeded, SecureFedError
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--adapter", default="cachefl", help="cachefl, fedclip, flora, linear, clip-adapter or prompts")
     parser.add_argument("--epsilon", type=float, default=4.0, help="target, per record or client (default 4)")
     parser.add_argument("--delta", type=float, default=1e-5, help="target, below 1 / records (default 1e-5)")
     parser.add_argument("--data", default="digits", help="digits, or world:DOMAIN[,DOMAIN] such as world:sketch,neon")
@@ -79,9 +80,9 @@ def demonstrate(options: argparse.Namespace) -> None:
     from securefed.reports.verify import verify
 
     names = ("data", "partition", "clients", "rounds", "local_steps", "sampling", "sampling_rate", "setting", "secure")
-    targets = ("epsilon", "delta", "seed", "max_dropouts", "max_colluders")
+    targets = ("adapter", "epsilon", "delta", "seed", "max_dropouts", "max_colluders")
     choices = {name: getattr(options, name) for name in (*names, *targets)}
-    plan = recipes.cachefl(**choices)
+    plan = recipes.recipe(**choices)
     out = options.out or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
     print(f"{plan.clients} clients, {plan.rounds} rounds, {plan.setting}, updates travel by {plan.secure}: {out}")
 
@@ -145,7 +146,7 @@ def compare(choices: dict[str, Any]) -> None:
     from securefed import recipes, runs
     from securefed.reports.report import RunRecord, build
 
-    plan = recipes.cachefl(**choices | {"setting": "none", "secure": "plain", "sampling": "full", "sampling_rate": 1.0})
+    plan = recipes.recipe(**choices | {"setting": "none", "secure": "plain", "sampling": "full", "sampling_rate": 1.0})
     with tempfile.TemporaryDirectory() as folder:
         runs.execute(plan, Path(folder))
         report = build(RunRecord.read(Path(folder)))

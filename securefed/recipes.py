@@ -131,6 +131,7 @@ def recipe(
     templates: tuple[str, ...] | None = None,
     seed: int = 0,
     machine: Machine | None = None,
+    loaded: task.Task | None = None,
 ) -> Plan:
     """Return a calibrated plan.
 
@@ -158,13 +159,14 @@ def recipe(
         templates: Prompts for class names; by default those that fit the data set.
         seed: Of the data choices.
         machine: Where files lie.
+        loaded: What :func:`securefed.data.task.load` returns for these choices, where it is at hand already.
 
     Raises:
         ConfigError: If the choices do not hold together.
     """
     _check(clients=clients, private=setting != "none", epsilon=epsilon, delta=delta)
     machine = machine or Machine()
-    found = task.load(data, seed=seed, records=records, classes=classes, left_out=left_out, root=machine.root)
+    found = loaded or task.load(data, seed=seed, records=records, classes=classes, left_out=left_out, root=machine.root)
     train = found.data.train
     clip = facts(model, pretrained=machine.checkpoint or pretrained)
     max_dropouts = clients - default_threshold(clients) if max_dropouts is None else max_dropouts

@@ -41,6 +41,8 @@ from securefed.training import clipped_sum, clipped_update
 DOMAINS = "world:relief,thermal,mosaic,stipple"
 TASKS = (("objects", world.OBJECTS[:12], 3200), ("digits", world.DIGITS, 1440))
 LEVELS = {"record": (0.0, 3e-4, 1e-3, 3e-3, 1e-2), "client": (3e-2, 3e-1)}
+FEW_LEVELS = {"record": (0.0, 1e-3, 1e-2), "client": (1e-1,)}
+"""For prompts, whose gradients take longest."""
 CACHE_LEVELS = {"record": (0.0, 3e-4, 5e-4, 1e-3, 3e-3, 1e-2), "client": (1e-2, 3e-2, 1e-1, 3e-1)}
 CLIENTS = 32
 ROUNDS = (10, 20, 40)
@@ -73,8 +75,8 @@ OWN: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
 """What is searched of the adapters themselves; those of the others are as published."""
 
 TRIALS = {"cachefl": 80, "fedclip": 10, "flora": 12, "linear": 16, "clip-adapter": 10, "prompts": 4}
-FINALISTS = {"cachefl": 8}
-RECORDS = {"cachefl": 3200, "prompts": 600}
+FINALISTS = {"cachefl": 8, "prompts": 1}
+RECORDS = {"cachefl": 3200, "prompts": 400}
 """At most, of each task: adapters that take longer are searched with fewer."""
 
 FOLDER = Path(__file__).parent.parent / "benchmarks" / "results"
@@ -170,7 +172,7 @@ def main() -> None:
     model = clip.load()
     for kind in sys.argv[1:] or KINDS:
         tasks = {name: Task.load(model, classes, min(most, RECORDS.get(kind, 1600))) for name, classes, most in TASKS}
-        places = CACHE_LEVELS if kind == "cachefl" else LEVELS
+        places = {"cachefl": CACHE_LEVELS, "prompts": FEW_LEVELS}.get(kind, LEVELS)
         found = [search(kind, tasks, unit, level) for unit, levels in places.items() for level in levels]
         zero_shot = {
             name: float((clip.zero_shot(t.test[0], t.public.text.float()) == t.test[1]).double().mean())

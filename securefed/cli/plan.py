@@ -8,14 +8,27 @@ from typing import Annotated
 
 import typer
 
+from securefed.cli.machine import ROOT, Checkpoint, DataRoot, PublicImages
 from securefed.cli.screen import AsJson, write_new
+
+TINY = "securefed-tiny"
+"""As :data:`securefed.adapters.clip.EMBEDDED`, which takes torch to read."""
 
 
 def plan(
     *,
     out: Annotated[Path | None, typer.Option(help="File to write the plan to, for 'securefed run'.")] = None,
-    data: Annotated[str, typer.Option(help="digits, or world:DOMAIN[,DOMAIN].")] = "digits",
+    adapter: Annotated[str, typer.Option(help="cachefl, fedclip, flora, linear, clip-adapter or prompts.")] = "cachefl",
+    model: Annotated[str, typer.Option(help="securefed-tiny, a name of open_clip, or local-dir:FOLDER.")] = TINY,
+    pretrained: Annotated[str | None, typer.Option(help="Tag of published weights, such as openai.")] = None,
+    checkpoint: Checkpoint = None,
+    data: Annotated[
+        str, typer.Option(help="digits, world:DOMAIN[,DOMAIN], folder:PATH, torchvision:NAME or huggingface:PATH.")
+    ] = "digits",
+    data_root: DataRoot = ROOT,
+    public_images: PublicImages = None,
     partition: Annotated[str, typer.Option(help="iid, dirichlet:ALPHA, domain or domain+dirichlet:ALPHA.")] = "iid",
+    left_out: Annotated[str | None, typer.Option(help="Domain that nobody trains on.")] = None,
     clients: Annotated[int, typer.Option(help="Size of the cohort.")] = 8,
     setting: Annotated[str, typer.Option(help="distributed, per-client, client-level or none.")] = "distributed",
     secure: Annotated[str, typer.Option(help="mask, ckks, bfv or plain.")] = "mask",
@@ -33,11 +46,17 @@ def plan(
 ) -> None:
     """Show what choices cost before anything runs, and write the plan."""
     from securefed import recipes
+    from securefed.machine import Machine
     from securefed.reports.preview import preview
 
-    choices = recipes.cachefl(
+    choices = recipes.recipe(
+        adapter,
+        model=model,
+        pretrained=pretrained,
+        machine=Machine(checkpoint=checkpoint, root=data_root, public_images=public_images),
         data=data,
         partition=partition,
+        left_out=left_out,
         clients=clients,
         setting=setting,
         secure=secure,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from securefed.cli.machine import ROOT, Cache, Checkpoint, DataRoot, Device, PublicImages
 from securefed.cli.screen import AsJson, progress, show_report
 
 
@@ -23,20 +24,28 @@ def run(
     ] = None,
     policy: Annotated[Path | None, typer.Option(help="File with the floor that the clients' owners set.")] = None,
     dropouts: Annotated[int, typer.Option(help="Clients that vanish in each round (simulated).")] = 0,
+    checkpoint: Checkpoint = None,
+    data_root: DataRoot = ROOT,
+    public_images: PublicImages = None,
+    device: Device = "cpu",
+    cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
     """Carry out a plan, and leave a folder with its report."""
     from securefed import runs
+    from securefed.machine import Machine
     from securefed.plan import Plan
     from securefed.reports import render
     from securefed.reports.report import RunRecord, build
 
     choices = Plan.from_toml(plan)
+    machine = Machine(checkpoint=checkpoint, root=data_root, public_images=public_images, cache=cache, device=device)
     with progress() as bar:
         task = bar.add_task("rounds", total=choices.rounds)
         runs.execute(
             choices,
             out,
+            machine=machine,
             ledgers=ledger,
             budget=budget,
             mirrors=mirror,

@@ -52,6 +52,8 @@ class End(Line):
 
     adapter_sha256: str
     seconds: dict[str, float]
+    unseen_accuracy: float | None = None
+    unseen_zero_shot_accuracy: float | None = None
 
 
 class Message(Line):

@@ -12,10 +12,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from securefed import initial
 from securefed.adapters import clip, features, templates
 from securefed.adapters.feature_cache import FeatureCache
 from securefed.data import datasets, world
 from securefed.errors import ConfigError, DigestError
+from securefed.recipes import ADAPTERS
+from securefed.rng import secure, seeded
+from securefed.rounds import Client, ServerState, run_round
+from tests import toys
+from tests.replay import Free
 
 IMAGES = 512
 PARAMETERS = 151_277_313
@@ -100,3 +106,44 @@ def test_published_weights_that_are_not_here_are_named(monkeypatch, tmp_path):
     with pytest.raises(ConfigError, match=r"bring open_clip_model\.safetensors of https://huggingface\.co/timm/vit"):
         clip.load("ViT-B-32", pretrained="openai")
     assert not list(tmp_path.iterdir())
+
+
+CHOICES = {
+    "fedclip": ({"kind": "fedclip"}, 525_312),
+    "flora": ({"kind": "flora", "text_width": 512, "text_layers": 12, "fit": "pull-back"}, 16 * 512),
+    "cachefl": ({"kind": "cachefl", "keys_per_class": 4, "shrinkage": 0.1}, 16 * 4 * 512),
+    "linear": ({"kind": "linear"}, 16 * 513),
+    "clip-adapter": ({"kind": "clip-adapter"}, 2 * 512 * 128),
+}
+
+
+@pytest.mark.parametrize(("values", "length"), CHOICES.values(), ids=CHOICES)
+def test_one_private_masked_round_of_each_adapter(model, images, encoded, values, length):
+    choices = ADAPTERS.validate_python(values)
+    public = initial.Materials(
+        model, images.class_names, (templates.PLAIN,), encoded[:64], torch.arange(64) % 16, True, seeded(1)
+    )
+    adapter = initial.build(choices, public)
+    plan = toys.plan(
+        classes=images.class_names,
+        feature_dim=512,
+        adapter=choices.model_dump(),
+        clients=4,
+        rounds=1,
+        expected_records=IMAGES,
+        learning_rate=1e-6,
+    )
+    labels = torch.from_numpy(images.labels)
+    parts = torch.arange(IMAGES).tensor_split(4)
+    clients = [
+        Client(name=name, features=encoded[part], labels=labels[part], ledger=Free())
+        for name, part in zip(plan.cohort, parts, strict=True)
+    ]
+    done = run_round(plan, ServerState.initial(adapter), clients, run="r", number=1, rng=lambda *_: secure())
+
+    assert plan.secure == "mask"
+    assert plan.dim == len(adapter.vector()) == length
+    assert len(done.survivors) == 4
+    assert (done.state.adapter.vector() != adapter.vector()).any()
+    if values["kind"] == "flora":
+        assert choices.parameters(16, 512) == len(adapter.parameters) == 24_576
