@@ -36,7 +36,7 @@ from securefed.privacy.ledger import Ledger
 from securefed.privacy.release import release
 from securefed.privacy.sampling import Batches, FullBatch, Indices
 from securefed.rng import Source
-from securefed.training import clipped_sum, clipped_update
+from securefed.training import check, clipped_sum, clipped_update
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -133,8 +133,10 @@ def contribution(
 
     Raises:
         BudgetExceeded: If the client's ledger refuses; its records have not been touched.
-        ConfigError: If a private plan meets a client without a ledger, or a sampling plan one without batches.
+        ConfigError: If the adapter is not public, a private plan meets a client without a ledger, or a sampling plan
+            one without batches; nothing was charged.
     """
+    check(adapter, client.features, client.labels)  # here already: what is refused later was charged
     ask = partial(_ask, plan, client, run=run, number=number, rng=rng, stage=stage)
     if plan.unit == "client":
         return plan.encoding.to_ring(ask(partial(_update, plan, adapter, client), step=1))

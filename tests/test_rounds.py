@@ -1,7 +1,7 @@
 """The executable specification: what is summed, what the server is left with, what a round costs."""
 
 import gc
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from types import FunctionType, ModuleType
 
 import numpy as np
@@ -139,6 +139,15 @@ def test_a_refused_charge_touches_no_record_and_draws_no_noise(ledgers, monkeypa
     with pytest.raises(BudgetExceeded):
         contribution(plan, toys.adapter(), toys.clients(plan, books)[0], run="s", number=4, rng=secure())
     assert not touched
+
+
+def test_an_adapter_that_is_not_public_is_refused_before_anything_is_charged(ledgers):
+    plan = toys.plan()
+    books = ledgers(plan)
+    with pytest.raises(ConfigError, match="public"):
+        private = replace(toys.adapter(), provenance="personal")
+        contribution(plan, private, toys.clients(plan, books)[0], run="r", number=1, rng=secure())
+    assert not books[plan.cohort[0]].read().entries
 
 
 def test_a_private_plan_without_a_ledger_is_refused():
