@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from securefed.errors import ConfigError
 from securefed.threat_models.game import Row
-from securefed.threat_models.games import canary, labels, membership, reconstruction, source
+from securefed.threat_models.games import (
+    canary,
+    differencing,
+    forgery,
+    isolation,
+    labels,
+    membership,
+    reconstruction,
+    seeds,
+    source,
+    traffic,
+    unmasking,
+)
 
 ROWS: tuple[Row, ...] = (
     reconstruction.ROW,
@@ -13,6 +25,14 @@ ROWS: tuple[Row, ...] = (
     labels.ROW,
     source.ROW,
     canary.AUDIT,
+    isolation.ROW,
+    differencing.ROW,
+    unmasking.BOTH,
+    seeds.ROW,
+    forgery.ROW,
+    unmasking.COLLUSION,
+    traffic.COUNTS,
+    traffic.SIZES,
 )
 
 

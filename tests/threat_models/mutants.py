@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from securefed import rounds, training
-from securefed.aggregation import masks
+from securefed.aggregation import plain, shamir
+from securefed.aggregation.packing import pack, unpack
 from securefed.privacy.discrete import discrete_gaussian
 from securefed.privacy.shares import SumOfShares
+from securefed.threat_models.games.seeds import SEARCHED, candidate
+from tests.aggregation.audit.mutants import (
+    clear_counts,
+    low_share_threshold,
+    no_consistency_round,
+    no_context_binding,
+    no_memory,
+    unsigned_keys,
+    vectors_in_clear,
+)
 
 Patch = pytest.MonkeyPatch
 
@@ -50,9 +62,15 @@ def noise_left_out(patch: Patch) -> None:
     patch.setattr(SumOfShares, "draw", lambda self, *, rng: np.zeros(self.dim, np.int64))
 
 
-def masks_left_out(patch: Patch) -> None:
-    """Vectors travel without their masks."""
-    patch.setattr(masks.Masks, "apply", lambda self, part: None)
+def seeds_of_ten_bits(patch: Patch) -> None:
+    """Seeds of masks come from a generator that has a thousand states."""
+    patch.setattr(shamir, "draw", lambda rng: candidate(int(rng.uint64(1)[0]) % 2**SEARCHED))
+
+
+def messages_compressed(patch: Patch) -> None:
+    """Plain vectors travel compressed."""
+    patch.setattr(plain, "pack", lambda vector, bits: zlib.compress(bytes(pack(vector, bits))))
+    patch.setattr(plain, "unpack", lambda data, *, dim, bits: unpack(zlib.decompress(data), dim=dim, bits=bits))
 
 
 MUTANTS: dict[Callable[[Patch], None], str] = {
@@ -60,6 +78,14 @@ MUTANTS: dict[Callable[[Patch], None], str] = {
     own_noise_as_if_shared: "T01",
     no_clipping: "T04",
     noise_left_out: "T08",
-    masks_left_out: "T06",
+    vectors_in_clear: "T06",
+    no_context_binding: "T09",
+    no_memory: "T10",
+    no_consistency_round: "T11",
+    seeds_of_ten_bits: "T12",
+    unsigned_keys: "T13",
+    low_share_threshold: "T14",
+    clear_counts: "T17",
+    messages_compressed: "T18",
 }
 """Every mutant, with a row that must turn red."""
