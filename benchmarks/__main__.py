@@ -2,7 +2,8 @@
 
 A measurement is a module of this package with a function ``run(quick: bool) -> dict``. It measures itself and its floor
 or peer interleaved, in one process, and returns plain values with the spread beside each figure. Every run that is not
-quick is kept in ``benchmarks/results/NAME.json``, and ``docs/performance.md`` is written anew from those files.
+quick is kept in ``benchmarks/results/NAME.json``; ``docs/performance.md`` and ``docs/results.md`` are written anew from
+those files.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import page
+from benchmarks import page, results_page
 
 FOLDER = Path(__file__).parent
-OTHER = {"__main__", "cohort", "figures", "page", "timing"}
+OTHER = {"__main__", "cohort", "figures", "page", "results_page", "timing"}
 
 
 def names() -> list[str]:
@@ -40,6 +41,7 @@ def main() -> int:
     figures = {name: measure(name, quick=options.quick) for name in chosen}
     if not options.quick:
         page.main()
+        results_page.main()
     shown = figures[chosen[0]] if len(chosen) == 1 else figures
     print(json.dumps(shown) if options.json else json.dumps(shown, indent=2))
     return 0

@@ -3,9 +3,9 @@
 Work: eight clients share 1,200 generated images of twelve objects and the ten digits in four visual domains. A fifth
 domain is left out, another one for each seed, so that every adapter is also measured where nobody trained; and on the
 real handwritten digits, which nobody trained on either (among all 22 classes). Noise, clipping, quantising and steps
-are the plan's own; ledgers and masks, which change no figure, are left out of the grid and measured by themselves
-(``cost``). Hyper-parameters are those of ``securefed.recipes``, chosen on other domains. Held-out images are looked at
-once, at the end of a run.
+are the plan's own, drawn anew for every cell as initial layers are; ledgers and masks, which change no figure, are left
+out of the grid and measured by themselves (``cost``). Hyper-parameters are those of ``securefed.recipes``, chosen on
+other domains. Held-out images are looked at once, at the end of a run.
 
 Cells are kept in ``results/seeds_cells.json`` as they are measured, until their plan changes: a run that was stopped
 goes on where it was. After a change of the code behind them, delete that file. FLoRA, whose last fit takes most of the
