@@ -39,6 +39,9 @@ LATER = (*MADE, "audit.json")
 OWNED = re.compile(r"(ledger|journal)/[^/]+\.sqlite(-wal|-shm|-journal)?|manifest\.json")
 """Paths of the owners' files: ledgers and journals that live on, and which records a simulated client holds."""
 
+UNFINISHED = "resume/"
+"""What a run has until it is finished, and what is not its own when it is still there afterwards."""
+
 VERSIONED = ("securefed", "numpy", "torch", "open_clip_torch", "cryptography", "dp-accounting")
 """Packages whose versions are written down."""
 
@@ -104,7 +107,8 @@ def write(folder: Path, *, sign: Callable[[bytes], bytes]) -> None:
         sign: Signs as the server, such as :meth:`securefed.aggregation.identity.Identity.sign`.
     """
     versions = {name: importlib.metadata.version(name) for name in VERSIONED} | {"python": platform.python_version()}
-    files = {path: _item(path, (folder / path).read_bytes()) for path in _present(folder) if path not in MADE}
+    listed = (path for path in _present(folder) if path not in MADE and not path.startswith(UNFINISHED))
+    files = {path: _item(path, (folder / path).read_bytes()) for path in listed}
     unsigned = Inventory(files=files, versions=versions, signature=b"")
     signed = Inventory(files=files, versions=versions, signature=sign(unsigned.signed))
     (folder / NAME).write_text(signed.to_json(), encoding="utf-8")

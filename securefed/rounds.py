@@ -124,9 +124,20 @@ class ServerState:
 
 
 def contribution(
-    plan: Plan, adapter: Adapter, client: Client, *, run: str, number: int, rng: Source, stage: Stage = untimed
+    plan: Plan,
+    adapter: Adapter,
+    client: Client,
+    *,
+    run: str,
+    number: int,
+    rng: Source,
+    stage: Stage = untimed,
+    repeated: bool = False,
 ) -> RingVector:
     """Return what one client puts into the sum: charged, clipped, quantised, then noised.
+
+    A repeated round uses charges that are there already. That is safe only where the client's journal shows that no
+    vector that they paid for has left, or it will refuse to let this one leave: one charge, one vector.
 
     Every step goes through :func:`securefed.privacy.release.release`, which charges the client's ledger before it looks
     at a record.
@@ -137,7 +148,7 @@ def contribution(
             one without batches; nothing was charged.
     """
     check(adapter, client.features, client.labels)  # here already: what is refused later was charged
-    ask = partial(_ask, plan, client, run=run, number=number, rng=rng, stage=stage)
+    ask = partial(_ask, plan, client, run=run, number=number, rng=rng, stage=stage, repeated=repeated)
     if plan.unit == "client":
         return plan.encoding.to_ring(ask(partial(_update, plan, adapter, client), step=1))
     total = ask(partial(_gradients, plan, adapter, client), step=1)
@@ -175,6 +186,7 @@ def _ask(
     step: int,
     rng: Source,
     stage: Stage,
+    repeated: bool,
 ) -> Integers:
     """Return the answer to one query about a client's records, noisy unless the plan is not private."""
 
@@ -196,8 +208,10 @@ def _ask(
     purpose = "train" if rng.is_secret else SEEDED
 
     def charge(event: Event) -> None:
+        digest = plan.digest
         with stage("ledger"):
-            ledger.charge(event, run=run, round=number, purpose=purpose, plan_digest=plan.digest)
+            if not (repeated and ledger.holds(event, run=run, round=number, step=step, plan_digest=digest)):
+                ledger.charge(event, run=run, round=number, purpose=purpose, plan_digest=digest)
 
     with stage("noise"):
         units = 1 if plan.unit == "client" else len(client.labels)
@@ -261,7 +275,7 @@ def sum_of(
     if plan.secure == "mask":
         return MaskedSum(parameters, members, policy=owners.policy, journals=owners.journals)
     if plan.secure == "plain":
-        return PlainSum(parameters)
+        return PlainSum(parameters, owners.journals)
     return HomomorphicSum(
         parameters,
         members,
@@ -284,6 +298,7 @@ def run_round(
     decryptor: Decryptor | None = None,
     owners: Owners = NOBODY,
     previous: bytes = bytes(DIGEST),
+    attempt: int = 0,
     lost: Callable[[str, str], bool] = never,
     record: Callable[[str, str, str, bytes], None] = unrecorded,
     stage: Stage = untimed,
@@ -301,6 +316,8 @@ def run_round(
         decryptor: Who decrypts under ``ckks`` and ``bfv``; by default one that lives for this round.
         owners: Policy and memory of the clients; by default the least policy and no memory.
         previous: Head of the record of the round before; zeros for the first.
+        attempt: Number of earlier attempts at this round, whose charges it uses where a client's journal will refuse a
+            second vector.
         lost: Called with phase and client; True if that answer never arrives.
         record: Sees every message.
         stage: Times the stages.
@@ -320,14 +337,17 @@ def run_round(
             f"{len(names)} clients came, {', '.join(names[:3])} ..; the plan is for {plan.clients}: "
             f"{', '.join(plan.cohort[:3])} .. in this order. Noise is sized for its own cohort: make another plan"
         )
-    parameters = parameters_of(plan, state.adapter, run=run, number=number, previous=previous)
+    parameters = parameters_of(plan, state.adapter, run=run, number=number, previous=previous, attempt=attempt)
     sums = sum_of(plan, parameters, members=members, decryptor=decryptor, owners=owners)
     if plan.secure != "plain":
         owners.policy.check(parameters, choose(plan.clients, plan.threshold))
     roles = {}
     for client in clients:
         noise, keys = (rng(purpose, number, client.name) for purpose in ("noise", "keys"))
-        vector = contribution(plan, state.adapter, client, run=run, number=number, rng=noise, stage=stage)
+        repeated = attempt > 0 and client.name in owners.journals
+        vector = contribution(
+            plan, state.adapter, client, run=run, number=number, rng=noise, stage=stage, repeated=repeated
+        )
         roles[client.name] = sums.client(client.name, vector, rng=keys)
     server = sums.server()
     with stage("secure sum"):

@@ -15,40 +15,43 @@
       adapter.safetensors   the released adapter
       audit.json            what an audit of the pipeline found, if its result was given to the run
       files.json            digests of all these but the SQLite files, signed by the server
+      resume/               what an unfinished run needs to go on (:mod:`securefed.checkpoint`); gone afterwards
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Self, final
+from typing import final
 
+import numpy as np
 from rich.console import Console
 from safetensors.numpy import save_file
 
-from securefed import inventory
+from securefed import checkpoint, inventory
 from securefed import rng as randomness
 from securefed.aggregation.decryptor import Decryptor
 from securefed.aggregation.identity import Federation
 from securefed.aggregation.journal import open_journals
 from securefed.aggregation.masked_client import LEAST
-from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.policy import Policy
 from securefed.aggregation.provision import to_json
+from securefed.checkpoint import Beginning, Checkpoint
 from securefed.errors import ConfigError
+from securefed.lines import Lines
 from securefed.machine import Machine
 from securefed.plan import Plan
 from securefed.preparation import Materials, prepare
+from securefed.privacy.events import Event
 from securefed.privacy.ledger import Ledger
-from securefed.rounds import Client, Owners, ServerState, Sources, run_round
+from securefed.rounds import Client, Owners, Round, ServerState, Sources, parameters_of, run_round
 
 VANISH_PHASES = ("mask", "encrypt", "plain")
 """Where a simulated dropout leaves: keys and shares are out, noise is drawn, its vector never arrives."""
@@ -97,7 +100,7 @@ def create_folder(path: Path) -> None:
 
 @contextmanager
 def open_ledgers(
-    plan: Plan, folder: Path, *, budget: float | None = None, mirrors: Path | None = None
+    plan: Plan, folder: Path, *, budget: float | None = None, mirrors: Path | None = None, run: str | None = None
 ) -> Iterator[dict[str, Ledger]]:
     """Open one ledger a client, and refuse the whole plan now if any of them would refuse a round later.
 
@@ -109,6 +112,7 @@ def open_ledgers(
         folder: Where the ledgers are, or will be.
         budget: Epsilon that a new ledger allows over all runs; by default what this plan needs.
         mirrors: Folder in another place, where each ledger's progress is remembered (:mod:`securefed.privacy.mirror`).
+        run: Name of a run that has begun: what it has charged already is not asked for again.
 
     Raises:
         BudgetExceeded: If what is left does not cover the plan.
@@ -126,9 +130,16 @@ def open_ledgers(
                 mirror=None if mirrors is None else mirrors / f"{name}.sqlite",
             )
             stack.callback(ledger.close)
-            ledger.preflight(plan.events)
+            ledger.preflight(_left(plan, ledger, run) if run else plan.events)
             ledgers[name] = ledger
         yield ledgers
+
+
+def _left(plan: Plan, ledger: Ledger, run: str) -> list[Event]:
+    """Return what a run that has begun will still charge."""
+    charged = sum(entry.run == run for entry in ledger.read().entries)
+    batches = plan.batches(run)
+    return [batches.event_of(step) for step in range(charged + 1, plan.rounds * plan.steps + 1)]
 
 
 def execute(
@@ -178,104 +189,233 @@ def execute(
     floor.check_clip(plan.clip_norm)
     create_folder(out)
     (out / "plan.toml").write_text(plan.to_toml(), encoding="utf-8")
-    watch = Stopwatch()
-    with open_ledgers(plan, ledgers or out / "ledger", budget=budget, mirrors=mirrors) as books:
-        members = _members(plan, out)
-        materials = prepare(plan, machine, stage=watch.stage, console=console)
+    if audit is not None:
+        shutil.copyfile(audit, out / "audit.json")
+    members = checkpoint.new_parties(out, plan.cohort, rng=randomness.secure())
+    beginning = Beginning(
+        run=uuid.uuid4().hex[:12],
+        plan_digest=plan.digest,
+        roster_root=members.roster.root.hex(),
+        ledgers=ledgers or out / "ledger",
+        budget=budget,
+        mirrors=mirrors,
+        policy=policy,
+        vanishing=vanishing,
+        is_secret=_is_secret(rng),
+        machine=machine or Machine(),
+    )
+    beginning.write(out)
+    _go_on(plan, out, beginning, members, Terms(rng, on_round, console))
+
+
+def resume(
+    out: Path,
+    *,
+    rng: Sources = lambda _purpose, _round, _client: randomness.secure(),
+    on_round: Callable[[int, float], None] = lambda _number, _accuracy: None,
+    console: Console | None = None,
+) -> None:
+    """Go on with a run whose process has died, from the last round that was over.
+
+    It has the same ledgers, journals, identities and transcripts. The round that was going on is attempted once more: a
+    charge that is there already pays for it, if the client's journal shows that nothing has left. If a vector may have
+    left, the round is lost: it stays charged, its sum counts as zero, and the adapter moves by momentum alone, because
+    clients contribute to a model once.
+
+    Args:
+        out: Folder of the run.
+        rng: As for :func:`execute`; as secret as it was then.
+        on_round: As for :func:`execute`.
+        console: Shows the progress of encoding.
+
+    Raises:
+        ConfigError: If there is no run to go on with, its plan or data are not what they were, or the round that was
+            lost leaves the adapter where it was, so that no client would contribute again.
+        BudgetExceeded: If a ledger refuses what is left of the plan.
+    """
+    beginning, plan = Beginning.read(out), Plan.from_toml(out / "plan.toml")
+    if plan.digest != beginning.plan_digest:
+        raise ConfigError(f"{out / 'plan.toml'} is not the plan that this run began with; put that one back")
+    if _is_secret(rng) != beginning.is_secret:
+        raise ConfigError("a run whose noise is secret is resumed with secret noise, and one with a seed with a seed")
+    if (out / inventory.NAME).exists():
+        checkpoint.forget(out)
+        return
+    _go_on(plan, out, beginning, checkpoint.parties(out, beginning), Terms(rng, on_round, console))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is chosen each time that a run begins or goes on.
+
+    Attributes:
+        rng: Where each client's noise and keys come from.
+        on_round: Told after each round its number and the accuracy on the held-out split.
+        console: Shows the progress of encoding.
+    """
+
+    rng: Sources
+    on_round: Callable[[int, float], None]
+    console: Console | None
+
+
+def _go_on(plan: Plan, out: Path, beginning: Beginning, members: Federation, terms: Terms) -> None:
+    """Carry out what is left of a run."""
+    known, watch = Checkpoint.read(out), Stopwatch()
+    if known is not None:
+        known = replace(known, attempt=known.attempt + 1)
+        watch.seconds.update(known.seconds)
+    ledgers = open_ledgers(
+        plan, beginning.ledgers, budget=beginning.budget, mirrors=beginning.mirrors, run=beginning.run
+    )
+    with ledgers as books:
+        (out / "roster.json").write_text(to_json(members.roster), encoding="utf-8")
+        (out / "transcript").mkdir(exist_ok=True)
+        materials = prepare(plan, beginning.machine, stage=watch.stage, console=terms.console)
         materials.manifest.write(out / "manifest.json")
         with (
             Lines(out / "metrics.jsonl") as metrics,
             Lines(out / "messages.jsonl") as messages,
             open_journals(out / "journal", plan.cohort) as journals,
         ):
-            state = _train(
-                plan,
-                materials,
-                books,
-                members,
-                Owners(floor, journals),
-                rng=rng,
-                vanishing=vanishing,
-                metrics=metrics,
-                messages=messages,
-                out=out,
-                watch=watch,
-                on_round=on_round,
+            floor = LEAST if beginning.policy is None else Policy.load(beginning.policy)
+            journey = Journey(
+                plan, out, beginning, members, Owners(floor, journals), materials, books, metrics, messages, watch
             )
+            state = journey.train(known or Checkpoint.initial(materials.adapter), terms)
             save_file(state.adapter.tensors(), out / "adapter.safetensors", metadata={"plan_digest": plan.digest})
             (out / "ledger").mkdir(exist_ok=True)
             for name, book in books.items():
                 book.export(out / "ledger" / f"{name}.jsonl", sign=members.clients[name].sign)
             digest = hashlib.sha256((out / "adapter.safetensors").read_bytes()).hexdigest()
-            metrics.append(kind="end", adapter_sha256=digest, seconds=watch.seconds, **_beyond(materials, state))
-        if audit is not None:
-            shutil.copyfile(audit, out / "audit.json")
+            if metrics.last["kind"] != "end":
+                metrics.append(kind="end", adapter_sha256=digest, seconds=watch.seconds, **_beyond(materials, state))
         inventory.write(out, sign=members.server.sign)
+    checkpoint.forget(out)
 
 
-def _train(
-    plan: Plan,
-    materials: Materials,
-    books: Mapping[str, Ledger],
-    members: Federation,
-    owners: Owners,
-    *,
-    rng: Sources,
-    vanishing: int,
-    metrics: Lines,
-    messages: Lines,
-    out: Path,
-    watch: Stopwatch,
-    on_round: Callable[[int, float], None],
-) -> ServerState:
-    """Run all rounds and write down what happens."""
-    run = uuid.uuid4().hex[:12]
-    clients = [
-        Client(
-            name=name,
-            features=shard.features,
-            labels=shard.labels,
-            ledger=books.get(name),
-            batches=plan.batches(run) if plan.private else None,
-        )
-        for name, shard in materials.shards.items()
-    ]
-    metrics.append(
-        kind="start",
-        run=run,
-        plan_digest=plan.digest,
-        secret_noise=all(rng(purpose, 0, "").is_secret for purpose in ("noise", "keys")),
-        roster_root=members.roster.root.hex(),
-        zero_shot_accuracy=materials.test.zero_shot(materials.adapter),
-        initial_accuracy=materials.test.accuracy(materials.adapter),
-    )
-    decryptor = Decryptor.throwaway(members.roster, rng=randomness.secure())
-    state, head = ServerState.initial(materials.adapter), bytes(DIGEST)
-    for number in range(1, plan.rounds + 1):
-        done = run_round(
-            plan,
-            state,
-            clients,
-            run=run,
-            number=number,
-            rng=rng,
-            members=members,
-            decryptor=decryptor,
-            owners=owners,
-            previous=head,
-            lost=partial(_is_lost, absent(plan, number, vanishing)),
-            record=partial(messages.message, number),
-            stage=watch.stage,
-        )
-        state, head = done.state if number < plan.rounds else done.state.released(), done.head
-        if done.transcript:
-            path = out / "transcript" / f"{number:04d}.jsonl"
-            path.write_text("".join(f"{line}\n" for line in done.transcript), encoding="utf-8")
-        with watch.stage("evaluate"):
-            accuracy = materials.test.accuracy(state.adapter)
-        metrics.append(kind="round", number=number, accuracy=accuracy, survivors=done.survivors)
-        on_round(number, accuracy)
-    return state
+def _is_secret(rng: Sources) -> bool:
+    return all(rng(purpose, 0, "").is_secret for purpose in ("noise", "keys"))
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Journey:
+    """The rounds of a run, from the first or from where they were left."""
+
+    plan: Plan
+    out: Path
+    beginning: Beginning
+    members: Federation
+    owners: Owners
+    materials: Materials
+    books: Mapping[str, Ledger]
+    metrics: Lines
+    messages: Lines
+    watch: Stopwatch
+
+    def train(self, known: Checkpoint, terms: Terms) -> ServerState:
+        """Run all rounds that are left and write down what happens."""
+        plan, run = self.plan, self.beginning.run
+        clients = [
+            Client(
+                name=name,
+                features=shard.features,
+                labels=shard.labels,
+                ledger=self.books.get(name),
+                batches=plan.batches(run) if plan.private else None,
+            )
+            for name, shard in self.materials.shards.items()
+        ]
+        decryptor = Decryptor.throwaway(self.members.roster, rng=randomness.secure())
+        self._start(known)
+        state, head = known.state(self.materials.adapter), known.head
+        for number in range(known.number + 1, plan.rounds + 1):
+            first = number == known.number + 1
+            done = self._lost(state, head, number) if known.attempt and first else None
+            if known.attempt and (first if done is None else number == known.number + 2):
+                self._check_parts(number)
+            done = done or run_round(
+                plan,
+                state,
+                clients,
+                run=run,
+                number=number,
+                rng=terms.rng,
+                members=self.members,
+                decryptor=decryptor,
+                owners=self.owners,
+                previous=head,
+                attempt=known.attempt,
+                lost=partial(_is_lost, absent(plan, number, self.beginning.vanishing)),
+                record=partial(self.messages.message, number),
+                stage=self.watch.stage,
+            )
+            state, head = done.state, done.head
+            now = Checkpoint.after(done, number=number, attempt=known.attempt, seconds=self.watch.seconds)
+            now.write(self.out)
+            terms.on_round(number, self._note(now, state))
+        return state.released()
+
+    def _start(self, known: Checkpoint) -> None:
+        """Write down where the rounds begin, and what the process before this one was about to."""
+        if not self.metrics.last:
+            known.write(self.out)
+            self.metrics.append(
+                kind="start",
+                run=self.beginning.run,
+                plan_digest=self.plan.digest,
+                secret_noise=self.beginning.is_secret,
+                roster_root=self.members.roster.root.hex(),
+                zero_shot_accuracy=self.materials.test.zero_shot(self.materials.adapter),
+                initial_accuracy=self.materials.test.accuracy(self.materials.adapter),
+            )
+        if not known.attempt:
+            return
+        if known.number > self.metrics.last.get("number", 0) and self.metrics.last["kind"] != "end":
+            self._note(known, known.state(self.materials.adapter))
+        if self.metrics.last["kind"] != "end":
+            self.metrics.append(kind="resumed", number=known.number, attempt=known.attempt)
+        known.write(self.out)  # the attempt counts from now on: no journal begins it twice
+
+    def _note(self, now: Checkpoint, state: ServerState) -> float:
+        """Write down a round that is over, and return the accuracy after it."""
+        if now.transcript:
+            path = self.out / "transcript" / f"{now.number:04d}.jsonl"
+            path.write_text("".join(f"{line}\n" for line in now.transcript), encoding="utf-8")
+        adapter = state.released().adapter if now.number == self.plan.rounds else state.adapter
+        with self.watch.stage("evaluate"):
+            accuracy = self.materials.test.accuracy(adapter)
+        self.metrics.append(kind="round", number=now.number, accuracy=accuracy, survivors=now.survivors)
+        return accuracy
+
+    def _lost(self, state: ServerState, head: bytes, number: int) -> Round | None:
+        """Return what a round leaves behind whose contributions may have left before it was over; None if none has.
+
+        Raises:
+            ConfigError: If the adapter stays where it was: nobody would contribute to it again.
+        """
+        plan = self.plan
+        context = parameters_of(plan, state.adapter, run=self.beginning.run, number=number, previous=head).context
+        if not any(journal.has_contributed(context) for journal in self.owners.journals.values()):
+            return None
+        moved = state.moved(plan, np.zeros(plan.dim))
+        if np.array_equal(moved.adapter.vector(), state.adapter.vector()):
+            raise ConfigError(
+                f"round {number} was lost when contributions had left. It stays charged, and clients contribute to a "
+                f"model once; without momentum the model stays the same. Run a plan of {plan.rounds - number} rounds "
+                f"on the same ledgers, in {self.beginning.ledgers}"
+            )
+        return Round(state=moved, survivors=(), transcript=(), head=head)
+
+    def _check_parts(self, number: int) -> None:
+        """Refuse to go on within a pass: who is in which part of a shuffled order was only in the dead process."""
+        if self.plan.sampling == "shuffled" and (number - 1) * self.plan.steps % self.plan.parts:
+            raise ConfigError(
+                f"round {number} is in the middle of a pass over a shuffled order, which died with its process; "
+                f"run a plan of {self.plan.rounds - number + 1} rounds on the ledgers in {self.beginning.ledgers}"
+            )
 
 
 def _beyond(materials: Materials, state: ServerState) -> dict[str, float]:
@@ -288,14 +428,6 @@ def _beyond(materials: Materials, state: ServerState) -> dict[str, float]:
     }
 
 
-def _members(plan: Plan, out: Path) -> Federation:
-    """Make identities that live as long as this run, and leave their public halves in its folder."""
-    members = Federation.throwaway(plan.cohort, rng=randomness.secure())
-    (out / "roster.json").write_text(to_json(members.roster), encoding="utf-8")
-    (out / "transcript").mkdir()
-    return members
-
-
 def absent(plan: Plan, number: int, vanishing: int) -> frozenset[str]:
     """Return who vanishes in a round: the next ``vanishing`` clients in turn."""
     start = (number - 1) * vanishing
@@ -304,31 +436,3 @@ def absent(plan: Plan, number: int, vanishing: int) -> frozenset[str]:
 
 def _is_lost(gone: frozenset[str], phase: str, client: str) -> bool:
     return phase in VANISH_PHASES and client in gone
-
-
-@final
-class Lines:
-    """A file of JSON lines that grows while a run goes on."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w", encoding="utf-8")
-
-    def append(self, **values: object) -> None:
-        """Write one line, and hand it to the operating system at once."""
-        self._file.write(json.dumps(values) + "\n")
-        self._file.flush()
-
-    def message(self, number: int, *message: *tuple[str, str, str, bytes]) -> None:
-        """Write down a message of a round: its phase, client, direction, size and SHA-256."""
-        phase, client, direction, content = message
-        digest = hashlib.sha256(content).hexdigest()
-        size = len(content)
-        self.append(round=number, phase=phase, client=client, direction=direction, bytes=size, sha256=digest)
-
-    def __enter__(self) -> Self:
-        """Return the file."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the file."""
-        self._file.close()

@@ -5,8 +5,7 @@ from unittest import mock
 
 import pytest
 
-from securefed import inventory, recipes, runs
-from securefed.aggregation.identity import Federation
+from securefed import checkpoint, inventory, recipes, runs
 from securefed.reports import render
 
 
@@ -26,9 +25,9 @@ def small_plan():
 @pytest.fixture(scope="session")
 def _run(small_plan, tmp_path_factory):
     """The folder, and the private keys of everybody in it."""
-    out, made, throwaway = tmp_path_factory.mktemp("run") / "run", [], Federation.throwaway
-    keep = lambda names, *, rng: made.append(throwaway(names, rng=rng)) or made[-1]  # noqa: E731
-    with mock.patch.object(Federation, "throwaway", keep):
+    out, made, new_parties = tmp_path_factory.mktemp("run") / "run", [], checkpoint.new_parties
+    keep = lambda *args, **named: made.append(new_parties(*args, **named)) or made[-1]  # noqa: E731
+    with mock.patch.object(checkpoint, "new_parties", keep):
         runs.execute(small_plan, out, vanishing=1)
     render.write_report(out)
     return out, made[0]

@@ -8,6 +8,7 @@ them (:meth:`securefed.encoding.FixedPoint.sensitivity`); in float64 they stay e
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self, final
 
@@ -145,6 +146,14 @@ class Adapter(ABC):
         By default the adapter itself; as :meth:`settled`, it costs no privacy.
         """
         return self
+
+    def kept(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Return what the server has to keep of the adapter between rounds: its vector, unless an adapter has more."""
+        return {"vector": self.vector()}
+
+    def restored(self, kept: Mapping[str, npt.NDArray[np.float64]]) -> Self:
+        """Return the adapter that :meth:`kept` was asked of, given the one that the run began with."""
+        return self.moved_to(kept["vector"])
 
     def accuracy(self, features: Tensor, labels: Tensor) -> float:
         """Return the share of records whose largest logit is their label."""

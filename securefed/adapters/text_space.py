@@ -20,7 +20,7 @@ Two ways to make parameters of texts, and two times to do so:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Self, final
 
@@ -204,6 +204,14 @@ class TextSpace(CosineModel, Adapter):
     def released(self) -> Self:
         """Return the adapter with parameters fitted to the texts, and the texts that they make."""
         return self._fitted() if self.when == "at the end" else self
+
+    def kept(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Return texts and parameters: fitting goes on from the parameters of the round before."""
+        return {"vector": self.vector(), "parameters": self.parameters.numpy()}
+
+    def restored(self, kept: Mapping[str, npt.NDArray[np.float64]]) -> Self:
+        """Return the adapter with kept texts and parameters."""
+        return replace(self.moved_to(kept["vector"]), parameters=torch.from_numpy(kept["parameters"].copy()))
 
     def zero_shot(self, features: Tensor) -> Tensor:
         """Return CLIP's own class scores, shape ``(n, classes)``."""

@@ -60,7 +60,7 @@ class Journal:
                 f"round {context.round}, attempt {context.attempt} of {context.task!r} is not after round {last[0]}, "
                 f"attempt {last[1]}"
             )
-        if self._has("SELECT 1 FROM contributed WHERE task = ? AND model = ?", context.task, context.model):
+        if self.has_contributed(context):
             raise Replay(f"this model of {context.task!r} was contributed to before, in another cohort or attempt")
         self._write("INSERT INTO begun VALUES (?, ?, ?)", context.task, context.round, context.attempt)
 
@@ -72,6 +72,10 @@ class Journal:
         """
         if not self._write("INSERT OR IGNORE INTO contributed VALUES (?, ?)", context.task, context.model):
             raise Replay(f"this model of {context.task!r} was contributed to before")
+
+    def has_contributed(self, context: Context) -> bool:
+        """Tell whether a vector may have left for this model of this task."""
+        return self._has("SELECT 1 FROM contributed WHERE task = ? AND model = ?", context.task, context.model)
 
     def reveal(self, context: bytes) -> None:
         """Note that shares are revealed in a context.

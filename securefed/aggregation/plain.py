@@ -6,14 +6,15 @@ It hides nothing and is here to say what the other sums must equal, bit for bit.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
 
 from securefed.aggregation.base import ClientRole, SecureSum, ServerRole
+from securefed.aggregation.journal import Journal
 from securefed.aggregation.packing import pack, to_ring, unpack
-from securefed.aggregation.parameters import Parameters
+from securefed.aggregation.parameters import Context, Parameters
 from securefed.encoding import RingVector
 from securefed.errors import OutOfTurn, ProtocolError, ThresholdError
 from securefed.rng import Source
@@ -26,15 +27,18 @@ class PlainSum(SecureSum):
 
     Attributes:
         parameters: What everybody knows about this sum.
+        journals: What clients remember of earlier sums, by name; those without one remember nothing.
     """
 
     parameters: Parameters
+    journals: Mapping[str, Journal] = field(default_factory=dict)
 
     def client(self, name: str, vector: RingVector, *, rng: Source) -> ClientRole:
         """Return a client that sends its vector as it is."""
         self.parameters.index(name)
         self.parameters.check(name, vector)
-        return _PlainClient(bytes(pack(vector, self.parameters.bits)))
+        packed = bytes(pack(vector, self.parameters.bits))
+        return _PlainClient(packed, self.parameters.context, self.journals.get(name))
 
     def server(self) -> ServerRole:
         """Return a server that adds what it is sent."""
@@ -43,13 +47,17 @@ class PlainSum(SecureSum):
 
 @final
 class _PlainClient(ClientRole):
-    def __init__(self, packed: bytes) -> None:
+    def __init__(self, packed: bytes, context: Context, journal: Journal | None) -> None:
         self._packed: bytes | None = packed
+        self._context, self._journal = context, journal
 
     def answer(self, request: bytes) -> bytes:
         packed, self._packed = self._packed, None
         if packed is None:
             raise OutOfTurn("a client answers a plain sum once")
+        if self._journal is not None:
+            self._journal.begin(self._context)
+            self._journal.contribute(self._context)
         return packed
 
 

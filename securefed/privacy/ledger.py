@@ -118,6 +118,19 @@ class Ledger:
             self._remember(replace(book, entries=(*book.entries, entry), heads=(*book.heads, digest(line))))
         return entry
 
+    def holds(self, event: Event, *, run: str, round: int, step: int, plan_digest: str) -> bool:
+        """Tell whether a step of a round, from 1, was charged before: by a process that has died since.
+
+        Raises:
+            LedgerError: If something else was charged for it.
+        """
+        own = [entry for entry in self.read().entries if (entry.run, entry.round) == (run, round)]
+        if len(own) < step:
+            return False
+        if (own[step - 1].event, own[step - 1].plan_digest) != (event, plan_digest):
+            raise LedgerError(f"{self._path} holds another charge for step {step} of round {round} of run {run}")
+        return True
+
     def preflight(self, events: Sequence[Event]) -> None:
         """Refuse a whole plan that would be refused on its way.
 

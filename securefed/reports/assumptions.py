@@ -97,7 +97,9 @@ def _data(plan: Plan) -> list[Json]:
 
 
 def _sums(record: RunRecord) -> list[Json]:
-    plan, least = record.plan, min(len(line.survivors) for line in record.rounds)
+    plan = record.plan
+    # A lost round has no survivors and no sum.
+    least = min((len(line.survivors) for line in record.rounds if line.survivors), default=0)
     found = [
         _item(
             f"at least {plan.threshold} clients are in every sum",

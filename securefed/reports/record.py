@@ -40,7 +40,7 @@ class Start(Line):
 
 
 class RoundLine(Line):
-    """One round in ``metrics.jsonl``."""
+    """One round in ``metrics.jsonl``; without survivors it was lost, and charged nevertheless."""
 
     number: int
     accuracy: float
@@ -119,7 +119,7 @@ class RunRecord:
             ledgers={path.stem: read_export(path) for path in sorted((folder / "ledger").glob("*.jsonl"))},
             messages=_typed(Message, list(enumerate(read_lines(folder / "messages.jsonl"), 1)), "messages.jsonl"),
             roster=read_roster(folder, start),
-            transcripts=_transcripts(folder, plan),
+            transcripts=_transcripts(folder, plan, rounds),
             files=inventory.read(folder),
             audit=read_object(folder / "audit.json") if (folder / "audit.json").exists() else None,
         )
@@ -219,10 +219,10 @@ def _typed(kind: type[Kind], lines: Sequence[tuple[int, Json]], file: str) -> li
     return found
 
 
-def _transcripts(folder: Path, plan: Plan) -> dict[int, list[str]]:
-    """Return the lines of every transcript that a run with this plan leaves."""
+def _transcripts(folder: Path, plan: Plan, rounds: Sequence[RoundLine]) -> dict[int, list[str]]:
+    """Return the lines of every transcript that a run with this plan leaves: lost rounds have none."""
     found = {}
-    for number in range(1, plan.rounds + 1) if plan.secure == "mask" else ():
+    for number in (line.number for line in rounds if line.survivors and plan.secure == "mask"):
         name = transcript_name(number)
         try:
             found[number] = read_file(folder / name).decode().splitlines()
