@@ -126,7 +126,8 @@ def read(folder: Path) -> Inventory:
         content = path.read_bytes()
     except OSError as error:
         raise ConfigError(
-            f"{path} cannot be read: {error.strerror}; a run has it when it is finished. Is this the folder of one?"
+            f"{path} cannot be read: {error.strerror}; a run has it when it is finished, and an "
+            "interrupted one is finished by 'securefed resume'. Is this the folder of a run?"
         ) from error
     try:
         found = _parse(json.loads(content))

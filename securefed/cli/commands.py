@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from securefed.cli import audit, plan, provision, report, run, settings, verify
+from securefed.cli import audit, plan, provision, report, resume, run, settings, verify
 from securefed.cli.failures import Command, Group
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 COMMANDS: dict[Callable[..., None], str] = {
     plan.plan: "securefed plan --clients 200 --epsilon 2 --out plan.toml",
     run.run: "securefed run plan.toml --out runs/demo --watch",
+    resume.resume: "securefed resume runs/demo",
     report.report: "securefed report runs/demo --bundle",
     verify.verify: "securefed verify runs/demo",
     audit.audit: "securefed audit --json",

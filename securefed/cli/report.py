@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from securefed.cli.screen import AsJson, RunFolder, console, show_report
+from securefed.cli.following import report_on
+from securefed.cli.screen import AsJson, RunFolder, console
 
 
 def report(
@@ -21,12 +22,8 @@ def report(
 ) -> None:
     """Make the report of a run again from what is on disk."""
     from securefed.reports import bundle as bundles
-    from securefed.reports import render
-    from securefed.reports.report import RunRecord, build
 
-    values = build(RunRecord.read(folder))
-    render.write(values, folder)
+    report_on(folder, as_json=as_json)
     if bundle or out is not None:
         file = bundles.bundle(folder, out)
         console.print(f"bundle: {file}", markup=False, highlight=False, soft_wrap=True)
-    show_report(values, folder, as_json=as_json)

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from securefed.cli.following import MLflow, TensorBoard, Watch, following, report_on
 from securefed.cli.machine import ROOT, Cache, Checkpoint, DataRoot, Device, PublicImages
-from securefed.cli.screen import AsJson, progress, show_report
+from securefed.cli.screen import AsJson, console
 
 
 def run(
@@ -23,25 +24,28 @@ def run(
         Path | None, typer.Option(help="Folder in another place that remembers how far each ledger came.")
     ] = None,
     policy: Annotated[Path | None, typer.Option(help="File with the floor that the clients' owners set.")] = None,
+    audit: Annotated[
+        Path | None, typer.Option(help="Result of an audit of the pipeline, to be kept with the run.")
+    ] = None,
     dropouts: Annotated[int, typer.Option(help="Clients that vanish in each round (simulated).")] = 0,
     checkpoint: Checkpoint = None,
     data_root: DataRoot = ROOT,
     public_images: PublicImages = None,
     device: Device = "cpu",
     cache: Cache = None,
+    watch: Watch = False,
+    tensorboard: TensorBoard = None,
+    mlflow: MLflow = None,
     as_json: AsJson = False,
 ) -> None:
     """Carry out a plan, and leave a folder with its report."""
     from securefed import runs
     from securefed.machine import Machine
     from securefed.plan import Plan
-    from securefed.reports import render
-    from securefed.reports.report import RunRecord, build
 
     choices = Plan.from_toml(plan)
     machine = Machine(checkpoint=checkpoint, root=data_root, public_images=public_images, cache=cache, device=device)
-    with progress() as bar:
-        task = bar.add_task("rounds", total=choices.rounds)
+    with following(choices, out, watch=watch, tensorboard=tensorboard, mlflow=mlflow) as on_round:
         runs.execute(
             choices,
             out,
@@ -50,9 +54,9 @@ def run(
             budget=budget,
             mirrors=mirror,
             policy=policy,
+            audit=audit,
             vanishing=dropouts,
-            on_round=lambda _number, _accuracy: bar.advance(task),
+            on_round=on_round,
+            console=console if console.is_terminal else None,
         )
-    values = build(RunRecord.read(out))
-    render.write(values, out)
-    show_report(values, out, as_json=as_json)
+    report_on(out, as_json=as_json)

@@ -21,10 +21,10 @@ HEADLINES = ("epsilon", "delta", "accuracy", "zero_shot_accuracy", "setting", "s
 """What is said of a run on the screen; the rest is in its report."""
 
 
-def progress() -> Progress:
+def progress(*, disable: bool = False) -> Progress:
     """Return a progress bar with the time left, silent where there is no terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+    return Progress(*columns, console=console, disable=disable or not console.is_terminal, transient=True)
 
 
 def wide() -> Console:
@@ -41,7 +41,7 @@ def show_report(values: dict[str, Any], folder: Path, *, as_json: bool) -> None:
         console.print(f"[bold red]{warning}[/]")
     for key in HEADLINES:
         typer.echo(f"{key:20} {values[key]}")
-    typer.echo(f"{'report':20} {folder / 'report.md'}")
+    typer.echo(f"{'report':20} {folder / 'report.html'}")
 
 
 def write_new(path: Path, text: str) -> None:

@@ -22,12 +22,12 @@ from typing import Self, final
 
 from safetensors.numpy import save_file
 
-from securefed import runs
 from securefed.federation import kits
 from securefed.federation.deadlines import Deadlines
 from securefed.federation.memory import Finished, Memory
 from securefed.federation.server import Server, Task
 from securefed.federation.transport import Exchange, Transport
+from securefed.lines import Lines
 from securefed.plan import Plan
 from securefed.preparation import Materials, prepare
 
@@ -74,9 +74,11 @@ class Job:
         """
         plan = self.task.plan
         digest = bytes.fromhex(plan.digest)
+        # Made anew from what the server remembers of finished rounds.
+        (self.out / "metrics.jsonl").unlink(missing_ok=True)
         with (
             Memory(self.out / "server.sqlite", digest=digest, task=self.task.name) as memory,
-            runs.Lines(self.out / "metrics.jsonl") as metrics,
+            Lines(self.out / "metrics.jsonl") as metrics,
         ):
             self._start(metrics)
             for done in memory.finished():
@@ -95,7 +97,7 @@ class Job:
             save_file(state.adapter.tensors(), path, metadata={"plan_digest": plan.digest})
             metrics.append(kind="end", adapter_sha256=hashlib.sha256(path.read_bytes()).hexdigest(), seconds={})
 
-    def _start(self, metrics: runs.Lines) -> None:
+    def _start(self, metrics: Lines) -> None:
         task, materials = self.task, self.materials
         metrics.append(
             kind="start",
@@ -106,7 +108,7 @@ class Job:
             initial_accuracy=materials.test.accuracy(materials.adapter),
         )
 
-    def _write(self, done: Finished, metrics: runs.Lines) -> None:
+    def _write(self, done: Finished, metrics: Lines) -> None:
         """Write down a round that is over: its record, and how good the adapter is."""
         path = self.out / "transcript" / f"{done.number:04d}.jsonl"
         path.write_text("".join(f"{line}\n" for line in done.transcript), encoding="utf-8")

@@ -203,7 +203,7 @@ def _by_kind(folder: Path) -> dict[object, list[tuple[int, Json]]]:
     for number, line in enumerate(read_lines(folder / "metrics.jsonl"), 1):
         kinds[line.get("kind")].append((number, line))
     if len(kinds["start"]) != 1 or len(kinds["end"]) != 1:
-        raise ConfigError(f"the run in {folder} did not finish; start it again in a new folder with the same ledger")
+        raise ConfigError(f"the run in {folder} did not finish; go on with it: securefed resume {folder}")
     return kinds
 
 

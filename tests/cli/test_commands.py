@@ -30,7 +30,7 @@ def test_run_says_what_came_out(finished, tmp_path):
 
     assert "epsilon" in result.stdout
     assert "zero_shot_accuracy" in result.stdout
-    assert str(tmp_path / "again" / "report.md") in result.stdout
+    assert str(tmp_path / "again" / "report.html") in result.stdout
 
 
 def test_a_run_over_budget_is_refused_with_the_numbers_and_exit_code_1(finished, tmp_path):
