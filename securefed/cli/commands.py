@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from securefed.cli import audit, plan, provision, report, resume, run, settings, verify
+from securefed.cli import audit, compare, data, plan, provision, report, resume, run, settings, verify
 from securefed.cli.failures import Command, Group
 
 app = typer.Typer(
@@ -25,6 +25,8 @@ COMMANDS: dict[Callable[..., None], str] = {
     resume.resume: "securefed resume runs/demo",
     report.report: "securefed report runs/demo --bundle",
     verify.verify: "securefed verify runs/demo",
+    compare.compare: "securefed compare runs/one runs/two --plot compared.png",
+    data.data: "securefed data world:sketch,neon --partition dirichlet:0.5 --sheet sheet.png",
     audit.audit: "securefed audit --json",
     provision.provision: "securefed provision identities north south east west",
 }
