@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from securefed.cli import settings
 from securefed.cli.machine import ROOT, Checkpoint, DataRoot, PublicImages
 from securefed.cli.screen import AsJson, write_new
 
@@ -16,7 +17,11 @@ TINY = "securefed-tiny"
 
 
 def plan(
+    context: typer.Context,
     *,
+    init: Annotated[
+        bool, typer.Option("--init", help="Only write securefed.toml here, with every setting explained.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="File to write the plan to, for 'securefed run'.")] = None,
     adapter: Annotated[str, typer.Option(help="cachefl, fedclip, flora, linear, clip-adapter or prompts.")] = "cachefl",
     model: Annotated[str, typer.Option(help="securefed-tiny, a name of open_clip, or local-dir:FOLDER.")] = TINY,
@@ -45,6 +50,10 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Show what choices cost before anything runs, and write the plan."""
+    if init:
+        write_new(Path(settings.NAME), settings.commented(context))
+        typer.echo(json.dumps({"settings": settings.NAME}) if as_json else f"written: {settings.NAME}")
+        return
     from securefed import recipes
     from securefed.machine import Machine
     from securefed.reports.preview import preview

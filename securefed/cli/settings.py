@@ -17,6 +17,7 @@ is. Which settings came from it is said every time: none of them acts in silence
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,15 @@ from securefed.cli.screen import console
 from securefed.errors import ChoiceError, ConfigError
 
 NAME = "securefed.toml"
+
+ONCE = ("init", "json", "watch")
+"""Options that ask for something once, and are no settings."""
+
+HEAD = """\
+# Settings of securefed, found by itself in this folder or in its folder data. Flags override what stands here, paths
+# start where this file is. Take the mark away from a line to set it.
+
+"""
 
 PLACES = (Path(NAME), Path("data") / NAME)
 
@@ -53,12 +63,36 @@ def defaults(context: click.Context, named: Path | None) -> dict[str, dict[str, 
     return found
 
 
+def commented(context: click.Context) -> str:
+    """Return a settings file for planning and running in which every option is explained and none is set."""
+    parent = context.parent
+    group = parent.command if parent is not None else context.command
+    commands = group.commands if isinstance(group, click.Group) else {}
+    return HEAD + "\n".join(_explained(commands[name]) for name in ("plan", "run"))
+
+
+def _explained(command: click.Command) -> str:
+    lines = [f"[{command.name}]"]
+    for name, option in _settable(command).items():
+        value = option.default
+        shown = json.dumps(value if isinstance(value, int | float | str) else f"{value or ''}")
+        lines += [f"# {option.help}", f"# {name} = {shown}", ""]
+    return "\n".join(lines)
+
+
+def _settable(command: click.Command) -> dict[str, click.Option]:
+    """Return the options of a command that a file may set, by their long names."""
+    options = (param for param in command.params if isinstance(param, click.Option) and param.expose_value)
+    named = {max(option.opts, key=len).lstrip("-"): option for option in options}
+    return {name: option for name, option in named.items() if name not in ONCE}
+
+
 def _options(path: Path, command: click.Command, table: dict[str, Any]) -> dict[str, Any]:
     """Return the values of one command's table by parameter, paths made to start at the file."""
-    known = {max(p.opts, key=len).lstrip("-"): p for p in command.params if isinstance(p, click.Option)}
+    known = _settable(command)
     values = {}
     for key, value in table.items():
-        if (option := known.get(key)) is None or not option.expose_value:
+        if (option := known.get(key)) is None:
             raise ChoiceError(f"option of [{command.name}] in {path}", key, known)
         is_path = isinstance(option.type, click.Path) and isinstance(value, str)
         values[option.name or key] = str(path.parent / value) if is_path else value

@@ -1,6 +1,8 @@
 """``securefed.toml``: found by itself, overridden by flags, refused where it says what nobody understands."""
 
 import json
+import re
+import tomllib
 
 import pytest
 from typer.testing import CliRunner
@@ -79,3 +81,29 @@ def test_what_is_not_understood_is_refused(folder, text, said):
 def test_a_named_file_must_be_there(folder):
     assert call("--config", "nowhere.toml", "plan").exit_code == 2
     assert json.loads(call("plan", "--json").stdout)["clients"] == 8
+
+
+def test_init_writes_a_file_that_explains_every_setting_and_sets_none(folder):
+    assert call("plan", "--init").exit_code == 0
+    text = (folder / "securefed.toml").read_text()
+
+    assert tomllib.loads(text) == {"plan": {}, "run": {}}
+    assert "# epsilon = 4.0" in text
+    assert json.loads(call("plan", "--json").stdout)["clients"] == 8
+    again = call("plan", "--init")
+    assert again.exit_code == 2
+    assert "exists" in again.stderr
+
+
+def test_every_line_that_init_wrote_is_understood_when_its_mark_is_taken_away(folder):
+    call("plan", "--init")
+    path = folder / "securefed.toml"
+    lines = [
+        line[2:] if re.match(r"# [a-z-]+ = [^\"]|# [a-z-]+ = \"..", line) else line
+        for line in path.read_text().splitlines()
+    ]
+    path.write_text("\n".join(lines))
+    result = call("plan", "--json")
+
+    assert "epsilon" in result.stderr
+    assert json.loads(result.stdout)["clients"] == 8
