@@ -172,7 +172,7 @@ def _plan(*, dim: int, records: int, rounds: int, secure: str) -> Plan:
         model="none",
         model_digest="0" * 64,
         feature_dim=dim,
-        adapter={"alpha": 4.0, "beta": 1.0, "keys_per_class": 1, "images_per_class": 2},
+        adapter={"kind": "cachefl", "alpha": 4.0, "beta": 1.0, "keys_per_class": 1, "images_per_class": 2},
         clients=CLIENTS,
         rounds=rounds,
         expected_records=records,
