@@ -48,8 +48,9 @@ class Choices(BaseModel):
         public: What the adapter starts from that belongs to no client: images that are ``generated`` with the package,
             a ``folder`` of images that some other generator drew, or class ``texts`` alone.
         public_digest: SHA-256 over the images of such a folder; None otherwise.
-        loss: ``cross-entropy`` of each record over all classes, or ``info-nce``, which these adapters were published
-            with and which compares the records of a batch with one another; see :mod:`securefed.adapters.losses`.
+        loss: ``cross-entropy`` of each record over all classes; or ``info-nce``, which FedCLIP and FLoRA were published
+            with and which compares a client's records with one another: only without privacy. See
+            :mod:`securefed.adapters.losses`.
         clients: Size of the cohort.
         rounds: Model updates.
         local_steps: Steps that a client takes by itself in a round. Each is charged, except under ``client-level``,
@@ -166,13 +167,15 @@ class Choices(BaseModel):
 
     def _adapter_holds(self) -> None:
         adapter = self.adapter
-        if self.loss == "info-nce" and self.private and self.unit == "record":
+        if self.loss == "info-nce" and self.private:
             raise ConfigError(
                 "loss 'info-nce' compares the records of a batch with one another, so no record has a gradient of its "
-                "own and clipping each bounds nothing; use 'cross-entropy', or 'client-level' privacy"
+                "own and clipping each bounds nothing; use 'cross-entropy', or setting 'none' for comparison"
             )
         if self.loss == "info-nce" and adapter.kind in ("cachefl", "linear"):
-            raise ConfigError(f"loss 'info-nce' needs image and class vectors, which {adapter.kind!r} has none of")
+            raise ConfigError(
+                f"loss 'info-nce' needs image and class vectors, {adapter.kind!r} has none; use 'cross-entropy'"
+            )
         if isinstance(adapter, FloraChoices) and adapter.trained == "alternating" and self.momentum:
             raise ConfigError(
                 f"momentum is {self.momentum:g}; factors that are trained in turn mean something else in each round. "

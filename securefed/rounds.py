@@ -36,7 +36,7 @@ from securefed.privacy.ledger import Ledger
 from securefed.privacy.release import release
 from securefed.privacy.sampling import Batches, FullBatch, Indices
 from securefed.rng import Source
-from securefed.training import check, clipped_sum, clipped_update
+from securefed.training import check, clipped_sum, clipped_update, compared_sum
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -162,6 +162,8 @@ def contribution(
 
 
 def _gradients(plan: Plan, adapter: Adapter, client: Client, records: Indices) -> Vector:
+    if plan.loss == "info-nce":
+        return compared_sum(adapter, client.features, client.labels, clip_norm=plan.clip_norm)
     return clipped_sum(adapter, client.features[records], client.labels[records], clip_norm=plan.clip_norm)
 
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from securefed.adapters.base import Adapter, RecordGradients
+from securefed.adapters.cosine import CosineModel
+from securefed.adapters.losses import batch_loss
 from securefed.encoding import Vector
 from securefed.errors import ConfigError
 from securefed.privacy.clipping import clip_factors
@@ -80,6 +82,39 @@ def clipped_update(
         local = local.moved_to(start - learning_rate * update.numpy())
     norm = torch.linalg.vector_norm(update).numpy()[None]
     return update.numpy() * clip_factors(norm, clip_norm=clip_norm) if np.isfinite(norm[0]) else np.zeros(len(start))
+
+
+def compared_sum(adapter: Adapter, features: Tensor, labels: Tensor, *, clip_norm: float) -> Vector:
+    """Return a client's gradient of the contrastive loss over its records, as long as a sum over them may be.
+
+    For comparison without privacy: no record has a gradient of its own here, so the whole is clipped, to ``clip_norm``
+    for each record, and adding one record can turn all of it around.
+
+    Args:
+        adapter: The adapter at this round's parameters; one that scores by cosine.
+        features: The client's features, shape ``(n, feature_dim)``; with fewer than two there is nothing to compare.
+        labels: Their classes, shape ``(n,)``.
+        clip_norm: Largest L2 norm of the result is ``n`` times this.
+
+    Returns:
+        Float64, shape ``(dim,)``; zero if it would not be finite.
+
+    Raises:
+        ConfigError: As :func:`clipped_sum`, or if the adapter has no image and class vectors.
+    """
+    check(adapter, features, labels)
+    if not isinstance(adapter, CosineModel):
+        raise ConfigError(f"{type(adapter).__name__} has no image and class vectors to compare; use 'cross-entropy'")
+    free = torch.from_numpy(adapter.vector()).requires_grad_()
+    records = len(features)
+    if records < 2:
+        return np.zeros(len(free))
+    with torch.enable_grad():
+        loss = batch_loss("info-nce", *adapter.pair(free, features.double()), labels, scale=adapter.scale)
+        (gradient,) = torch.autograd.grad(records * loss, free)
+    norm = torch.linalg.vector_norm(gradient).numpy()[None]
+    finite = np.isfinite(norm[0])
+    return gradient.numpy() * clip_factors(norm, clip_norm=records * clip_norm) if finite else np.zeros(len(free))
 
 
 def gradients_of(adapter: Adapter, features: Tensor, labels: Tensor) -> Iterator[RecordGradients]:

@@ -1,17 +1,21 @@
 """Every adapter in every setting: masked, encrypted and plain rounds add up to the same bits, for the same charge."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from securefed import initial
 from securefed.adapter_choices import FloraChoices
+from securefed.adapters.fedclip import FedCLIP
 from securefed.errors import ConfigError
 from securefed.plan import Plan
 from securefed.privacy import accounting
 from securefed.recipes import ADAPTERS
 from securefed.rng import seeded
 from securefed.rounds import Client, ServerState, run_round
+from securefed.training import compared_sum
 from tests import toys
 from tests.adapters import texts
 
@@ -111,15 +115,63 @@ def test_encrypted_rounds_do_too(adapter, features):
     assert np.array_equal(ends[0].vector(), ends[1].vector())
 
 
-@pytest.mark.parametrize("setting", ["distributed", "per-client"])
-def test_a_loss_that_compares_records_is_refused_where_records_are_the_unit(setting):
+@pytest.mark.parametrize("setting", ["distributed", "per-client", "client-level"])
+def test_a_loss_that_compares_records_is_refused_under_privacy(setting):
     with pytest.raises(ConfigError, match="compares the records"):
         plan(ADAPTERS.validate_python(KINDS["fedclip"]), setting=setting, loss="info-nce")
+
+
+def test_a_loss_that_compares_records_is_refused_for_an_adapter_without_vectors():
+    with pytest.raises(ConfigError, match="image and class vectors"):
+        plan(ADAPTERS.validate_python(KINDS["linear"]), setting="none", loss="info-nce")
+
+
+def test_without_privacy_the_published_loss_is_what_is_stepped_along():
+    """Restated: each image against the texts of the batch's labels, each text against its images, by their mean."""
+    text = toys.unit(3, 6, seed=2)
+    found = FedCLIP.drawn(text=text, scale=10.0, rng=seeded(1))
+    features, labels = toys.unit(9, 6, seed=3), torch.arange(9) % 3
+    free = torch.from_numpy(found.vector()).requires_grad_()
+    images, _ = found.pair(free, features)
+    own = torch.log_softmax(10 * images @ text[labels].T, 1).diagonal()
+    other = torch.log_softmax(10 * images @ text[labels].T, 0).diagonal()
+    (expected,) = torch.autograd.grad(-(own + other).sum() / 2, free)
+
+    sent = compared_sum(found, features, labels, clip_norm=1e6)
+    np.testing.assert_allclose(sent, expected.numpy(), rtol=1e-9, atol=1e-12)
+    assert np.linalg.norm(compared_sum(found, features, labels, clip_norm=1e-3)) == pytest.approx(9e-3)
+    assert not compared_sum(found, features[:1], labels[:1], clip_norm=1.0).any()
+
+
+def test_a_round_without_privacy_takes_that_step(features):
+    choices = ADAPTERS.validate_python({"kind": "fedclip"})
+    built = FedCLIP.drawn(text=toys.unit(2, 128, seed=2), scale=10.0, rng=seeded(1))
+    ends = [
+        after_a_round(plan(choices, setting="none", loss=loss), built, features)[0].vector()
+        for loss in ("cross-entropy", "info-nce")
+    ]
+
+    assert not np.array_equal(*ends)
 
 
 def test_factors_that_alternate_are_refused_with_momentum():
     with pytest.raises(ConfigError, match="momentum"):
         plan(ADAPTERS.validate_python(KINDS["flora, alternating"]), momentum=0.5)
+
+
+def test_the_server_settles_an_adapter_after_each_round_and_releases_it_after_the_last(adapter):
+    choices, built = adapter
+    chosen = plan(choices)
+    total = seeded(2).generator().normal(size=chosen.dim)
+    moved = ServerState.initial(built).moved(chosen, total).adapter
+
+    if choices.kind == "flora" and choices.trained == "alternating":
+        assert moved.turn
+    if choices.kind == "flora" and choices.trained == "texts":
+        late = ServerState.initial(replace(built, when="at the end")).moved(chosen, total)
+        assert not torch.equal(moved.parameters, built.parameters)
+        assert torch.equal(late.adapter.parameters, built.parameters)
+        assert not torch.equal(late.released().adapter.parameters, built.parameters)
 
 
 def test_what_a_plan_says_of_an_adapter_survives_toml(tmp_path):
