@@ -1,1 +1,1 @@
-"""Scripts that made what the package ships; not needed to use it."""
+"""Scripts that made what the package ships, and one that guards its speed; not needed to use it."""
