@@ -8,7 +8,21 @@ from typing import Annotated
 
 import typer
 
-from securefed.cli import audit, compare, data, plan, provision, report, resume, run, settings, verify
+from securefed.cli import (
+    agent,
+    audit,
+    compare,
+    data,
+    deploy,
+    kits,
+    plan,
+    provision,
+    report,
+    resume,
+    run,
+    settings,
+    verify,
+)
 from securefed.cli.failures import Command, Group
 
 app = typer.Typer(
@@ -29,6 +43,9 @@ COMMANDS: dict[Callable[..., None], str] = {
     data.data: "securefed data world:sketch,neon --partition dirichlet:0.5 --sheet sheet.png",
     audit.audit: "securefed audit --json",
     provision.provision: "securefed provision identities north south east west",
+    kits.kits: "securefed kits plan.toml --task study-1 --out kits",
+    agent.agent: "securefed agent --policy kits/clients/north/policy.toml --socket /run/securefed/north.sock",
+    deploy.deploy: "securefed deploy plan.toml --out federation",
 }
 """Every command, with its example."""
 

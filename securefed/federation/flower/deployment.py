@@ -40,12 +40,19 @@ from securefed.federation.flower import app, certificates
 from securefed.federation.flower.quiet import QUIET
 from securefed.plan import Plan
 from securefed.rng import Source
+from securefed.runs import create_folder
 
 START = 180.0
 """Seconds that a party may take to start."""
 
 END = 20.0
 """Seconds that a party may take to end by itself."""
+
+TRIES = 5
+"""How often a SuperNode is registered: a SuperLink on a busy machine does not always answer in time."""
+
+AGENT = (sys.executable, "-m", "securefed.federation.process")
+"""How an agent is started; policy and socket follow."""
 
 
 @final
@@ -119,6 +126,7 @@ class Deployment:
     Attributes:
         folder: Where its files are.
         plan: What it runs.
+        port: Where it is on the loopback address.
         superlink: Flower's server.
         supernodes: Flower's clients, by client.
         agents: The clients' trusted processes, by client.
@@ -127,6 +135,7 @@ class Deployment:
 
     folder: Path
     plan: Plan
+    port: int
     superlink: Process
     supernodes: dict[str, Process]
     agents: dict[str, Process]
@@ -165,7 +174,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def deployed(plan: Plan, folder: Path, *, task: str, rng: Source) -> Iterator[Deployment]:
+def deployed(plan: Plan, folder: Path, *, task: str, rng: Source, agent: Sequence[str] = AGENT) -> Iterator[Deployment]:
     """Bring a federation up, and take it down at the end.
 
     Args:
@@ -173,10 +182,12 @@ def deployed(plan: Plan, folder: Path, *, task: str, rng: Source) -> Iterator[De
         folder: Where its files go; must not exist or be empty.
         task: Name of the run.
         rng: Where the parties' keys come from.
+        agent: How an agent is started.
 
     Raises:
         ConfigError: If the folder is not empty, or a party does not start.
     """
+    create_folder(folder)
     kits.write(plan, task, folder / "kits", rng=rng)
     certificates.authority(folder / "certificates")
     app.write(folder / "app")
@@ -189,7 +200,7 @@ def deployed(plan: Plan, folder: Path, *, task: str, rng: Source) -> Iterator[De
         agents, supernodes, paths = {}, {}, {}
         for number, name in enumerate(plan.cohort):
             paths[name] = sockets / f"{number}.sock"
-            agents[name] = _agent(folder, name, paths[name])
+            agents[name] = _agent(agent, folder, name, paths[name])
             running.callback(agents[name].end)
         _configure(folder, port)
         wait(lambda: healthy(folder, port), superlink)
@@ -200,7 +211,7 @@ def deployed(plan: Plan, folder: Path, *, task: str, rng: Source) -> Iterator[De
             running.callback(supernodes[name].end)
         for name in plan.cohort:
             wait(lambda at=paths[name]: answers(at), agents[name])  # type: ignore[misc]
-        yield Deployment(folder, plan, superlink, supernodes, agents, paths)
+        yield Deployment(folder, plan, port, superlink, supernodes, agents, paths)
 
 
 def register(folder: Path, name: str) -> None:
@@ -210,9 +221,12 @@ def register(folder: Path, name: str) -> None:
         ConfigError: If the SuperLink refuses.
     """
     certificates.node_key(folder / "keys" / name)
-    done = flwr(folder, "supernode", "register", str(folder / "keys" / f"{name}.pub"), "here")
-    if done.returncode:
-        raise ConfigError(f"the SuperNode of {name!r} cannot be registered: {done.stdout.strip()}")
+    for _ in range(TRIES):
+        done = flwr(folder, "supernode", "register", str(folder / "keys" / f"{name}.pub"), "here")
+        if not done.returncode:
+            return
+        time.sleep(1)
+    raise ConfigError(f"the SuperNode of {name!r} cannot be registered: {done.stdout.strip()}")
 
 
 def supernode(folder: Path, name: str, port: int, agent: Path, *, authority: Path | None = None) -> Process:
@@ -275,10 +289,9 @@ def _superlink(folder: Path, port: int) -> Process:
     return process
 
 
-def _agent(folder: Path, name: str, path: Path) -> Process:
+def _agent(program: Sequence[str], folder: Path, name: str, path: Path) -> Process:
     policy = folder / "kits" / "clients" / name / "policy.toml"
-    command = [sys.executable, "-m", "securefed.federation.process", str(policy), str(path)]
-    process = Process(command, folder / "logs" / f"agent-{name}.log", environment(folder))
+    process = Process([*program, str(policy), str(path)], folder / "logs" / f"agent-{name}.log", environment(folder))
     process.start()
     return process
 

@@ -1,0 +1,20 @@
+"""``securefed agent``: a client's trusted process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def agent(
+    *,
+    policy: Annotated[Path, typer.Option(help="The client's policy.toml; its folder is the client's kit.")],
+    socket: Annotated[Path, typer.Option(help="Unix socket on which couriers of this machine bring messages.")],
+    user: Annotated[list[int] | None, typer.Option(help="Id of a user who may come in beside your own.")] = None,
+) -> None:
+    """Serve one client's data until SIGTERM: it answers protocol messages and nothing else."""
+    from securefed.federation.process import run
+
+    run(policy, socket, users=frozenset(user or ()))

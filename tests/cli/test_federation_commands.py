@@ -1,0 +1,50 @@
+"""Commands of a federation's parties, as their owners meet them."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from securefed.cli import app
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def plan(small_plan, tmp_path):
+    (tmp_path / "plan.toml").write_text(small_plan.to_toml())
+    return tmp_path / "plan.toml"
+
+
+def test_kits_are_written_once_and_name_the_root_to_compare(plan, tmp_path):
+    out = tmp_path / "kits"
+    result = call("kits", plan, "--task", "study", "--out", out, "--json")
+
+    assert result.exit_code == 0, result.output
+    root = json.loads(result.stdout)["root"]
+    for kit in (out / "clients").iterdir():
+        assert root in (kit / "agent.toml").read_text()
+        assert 'tasks = ["study"]' in (kit / "policy.toml").read_text()
+    again = call("kits", plan, "--task", "study", "--out", out)
+    assert again.exit_code == 2
+    assert "not empty" in " ".join(again.stderr.split())
+
+
+def test_an_agent_with_a_kit_that_does_not_hold_does_not_start(plan, tmp_path):
+    out = tmp_path / "kits"
+    assert call("kits", plan, "--task", "study", "--out", out).exit_code == 0
+    kit = out / "clients" / "client-0"
+    (kit / "identity.key").write_text((out / "clients" / "client-1" / "identity.key").read_text())
+    result = call("agent", "--policy", kit / "policy.toml", "--socket", tmp_path / "s")
+
+    assert result.exit_code == 2
+    assert "is not the key that the roster has" in " ".join(result.stderr.split())
+
+
+def test_a_deployment_into_a_folder_that_is_not_empty_starts_nothing(plan, tmp_path):
+    result = call("deploy", plan, "--out", tmp_path)
+
+    assert result.exit_code == 2
+    assert not (tmp_path / "logs").exists()
