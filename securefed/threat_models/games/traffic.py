@@ -43,7 +43,7 @@ def by_content(view: View) -> str:
         padding = sum(
             int.from_bytes(m.content[-8:], "little")
             for m in view.messages
-            if (m.phase, m.client, m.direction) == ("mask", name, "answer")
+            if m.phase in ("advertise", "mask") and (m.client, m.direction) == (name, "answer")
         )
         return padding, float(np.linalg.norm(cohorts.what_was_sent(view, name)))
 
