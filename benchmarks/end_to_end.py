@@ -45,7 +45,7 @@ from securefed.machine import Machine
 from securefed.plan import Plan
 from securefed.preparation import Materials, prepare
 from securefed.reports.report import RunRecord, build
-from securefed.runs import Stopwatch
+from securefed.stopwatch import Stopwatch
 
 Figures = dict[str, Any]
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 Stage: TypeAlias = Callable[[str], AbstractContextManager[None]]
-"""Called with the name of a stage around the work that belongs to it; see :class:`securefed.runs.Stopwatch`."""
+"""Called with the name of a stage around the work that belongs to it; see :class:`securefed.stopwatch.Stopwatch`."""
 
 
 Sources: TypeAlias = Callable[[str, int, str], Source]

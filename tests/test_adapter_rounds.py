@@ -108,8 +108,6 @@ def test_masked_and_plain_rounds_end_at_the_same_bits_within_the_same_budget(ada
 
 def test_encrypted_rounds_do_too(adapter, features):
     choices, built = adapter
-    if plan(choices).dim > 2048:
-        pytest.skip("as for shorter ones, and slow")
     ends = [after_a_round(plan(choices, secure=secure), built, features)[0] for secure in ("bfv", "plain")]
 
     assert np.array_equal(ends[0].vector(), ends[1].vector())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from securefed import checkpoint, inventory, recipes, rounds, runs
+from securefed import checkpoint, inventory, journey, recipes, rounds, runs
 from securefed.aggregation.journal import Journal
 from securefed.checkpoint import Checkpoint
 from securefed.errors import ConfigError
@@ -95,7 +95,7 @@ UNTOUCHED = {
     "when all are charged and keys are exchanged": (rounds, "secure_sum", 2, False),
     "before the first contribution of round 2": (Journal, "contribute", 5, False),
     "when round 2 is over and not yet written down": (Checkpoint, "write", 3, True),
-    "within the last note": (runs.Journey, "_note", 3, False),
+    "within the last note": (journey.Journey, "_note", 3, False),
     "before the inventory": (inventory, "write", 1, False),
     "before the keys are forgotten": (checkpoint, "forget", 1, False),
 }
@@ -168,7 +168,7 @@ def test_without_a_journal_a_repeated_round_is_charged_again(plan, tmp_path):
     out = tmp_path / "run"
     interrupt(plan, out, dying(rounds, "secure_sum", 1), budget=8.0)
     forgetful = lambda *args, **named: rounds.run_round(*args, **named | {"owners": rounds.NOBODY})  # noqa: E731
-    with mock.patch.object(runs, "run_round", forgetful):
+    with mock.patch.object(journey, "run_round", forgetful):
         runs.resume(out, rng=seeded_sources)
 
     assert charges(out) == [4, 4, 4, 4]

@@ -18,6 +18,7 @@ from securefed.reports import render
 from securefed.reports.report import RunRecord, build
 from securefed.reports.verify import verify
 from securefed.rng import seeded
+from securefed.stopwatch import Stopwatch
 
 
 def lines(path):
@@ -157,7 +158,7 @@ def test_seeded_noise_is_recorded(tmp_path, small_plan):
 
 
 def test_a_stopwatch_adds_up_by_stage():
-    watch = runs.Stopwatch()
+    watch = Stopwatch()
     for _ in range(2):
         with watch.stage("a"):
             pass

@@ -32,7 +32,7 @@ ENVIRONMENT = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 def lock() -> int:
     """Write the newest versions that the project's bounds allow, tests included, for Python 3.11 on Linux."""
     where = ("--python-version", "3.11", "--python-platform", "x86_64-unknown-linux-gnu")
-    plain = ("--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header", "--quiet")
+    plain = ("--generate-hashes", "--no-annotate", "--no-header", "--quiet")
     return _python("-m", "uv", "pip", "compile", "pyproject.toml", "--extra", "test", *where, *plain, "-o", str(LOCK))
 
 

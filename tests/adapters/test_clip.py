@@ -255,9 +255,10 @@ def test_any_open_clip_architecture_loads_from_a_checkpoint_by_the_same_function
     text = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
     config.write_text(json.dumps({"embed_dim": 24, "vision_cfg": vision, "text_cfg": text}))
     open_clip.add_model_config(config)
-    torch.manual_seed(0)
     checkpoint = tmp_path / "other.pt"
-    torch.save(open_clip.create_model("other-tiny").state_dict(), checkpoint)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        torch.save(open_clip.create_model("other-tiny").state_dict(), checkpoint)
     other = clip.load("other-tiny", pretrained=checkpoint)
     assert (other.dim, other.image_size, other.name) == (24, 48, "other-tiny")
     assert other.encode_images(photos.pixels).shape == (220, 24)

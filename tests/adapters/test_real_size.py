@@ -35,9 +35,10 @@ def checkpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp("real")
     if shutil.disk_usage(folder).free < 2 * SIZE:
         pytest.skip(f"{folder} has less than {2 * SIZE} bytes free")
-    torch.manual_seed(0)
     file = folder / "vit-b-32.safetensors"
-    save_file(open_clip.create_model("ViT-B-32").state_dict(), file)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_file(open_clip.create_model("ViT-B-32").state_dict(), file)
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     yield file, digest

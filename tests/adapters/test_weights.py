@@ -48,8 +48,9 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def state():
-    torch.manual_seed(0)
-    return open_clip.create_model("small").state_dict()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return open_clip.create_model("small").state_dict()
 
 
 def place(path, state):

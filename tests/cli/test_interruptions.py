@@ -9,7 +9,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from securefed import runs
+from securefed import journey
 from securefed.cli import app
 from securefed.cli.interrupts import between_rounds
 
@@ -26,14 +26,14 @@ def plan_file(small_plan, tmp_path):
 
 def signalling(number, monkeypatch):
     """Let the user press Ctrl-C within a round."""
-    real = runs.run_round
+    real = journey.run_round
 
     def run_round(*args, **named):
         if named["number"] == 2:
             os.kill(os.getpid(), number)
         return real(*args, **named)
 
-    monkeypatch.setattr(runs, "run_round", run_round)
+    monkeypatch.setattr(journey, "run_round", run_round)
     return real
 
 
@@ -45,7 +45,7 @@ def test_ctrl_c_stops_when_the_round_is_over_and_resume_goes_on(plan_file, tmp_p
         unfinished = call(command, out)
         assert unfinished.exit_code == 2, unfinished.output
         assert "resume" in unfinished.stderr
-    monkeypatch.setattr(runs, "run_round", real)
+    monkeypatch.setattr(journey, "run_round", real)
     resumed = call("resume", out, "--json")
 
     assert stopped.exit_code == 1

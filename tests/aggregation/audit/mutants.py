@@ -34,6 +34,7 @@ from securefed.aggregation.session import Session
 from securefed.aggregation.unmasking import Revealed
 from securefed.aggregation.wire import HEADER, Kind, encode
 from securefed.encoding import FixedPoint
+from securefed.errors import ProtocolError
 
 Patch = pytest.MonkeyPatch
 
@@ -205,7 +206,7 @@ def survives_refusals(patch: Patch) -> None:
     def patient(self, request):
         try:
             return answer(self, request)
-        except Exception:
+        except ProtocolError:
             before = KnowsShares(self.member, self.graph, self.survivors, self.shares, b"")
             return request, before
 
