@@ -11,51 +11,36 @@ from torch.func import functional_call, grad, vmap
 from securefed.errors import ConfigError
 from securefed.generic import gradients, trials
 from securefed.generic.gradients import DenseGradients
-from securefed.generic.module import ModuleAdapter
 from securefed.training import clipped_sum, clipped_update
 from tests import toys
-
-TEXT = toys.unit(toys.CLASSES, toys.DIM, seed=2)
-
-
-def adapter(module, provenance="public"):
-    return ModuleAdapter(module, text=TEXT, scale=10.0, provenance=provenance)
-
-
-def network(seed=0):
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return nn.Sequential(nn.Linear(toys.DIM, 5), nn.Tanh(), nn.LayerNorm(5), nn.Linear(5, toys.CLASSES))
-
-
-def records(count=9, seed=3):
-    labels = torch.randint(toys.CLASSES, (count,), generator=torch.Generator().manual_seed(seed))
-    return toys.unit(count, toys.DIM, seed=seed), labels
-
-
-class Cache(nn.Module):
-    """CacheFL's equations for autograd: its keys are the weight of a linear layer."""
-
-    def __init__(self, cache):
-        super().__init__()
-        self.public = cache
-        self.keys = nn.Linear(cache.keys.shape[1], len(cache.keys), bias=False)
-        self.keys.weight = nn.Parameter(cache.keys.clone())
-
-    def forward(self, features):
-        affinity = torch.exp(-(self.public.beta - self.public.beta * self.keys(self.public.whitening(features))))
-        return self.public.zero_shot(features) + self.public.alpha * affinity @ self.public.values
-
-
-class Scaled(nn.Module):
-    """A layer that Opacus has no formula for: it falls back on functorch."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.linspace(-1, 1, toys.DIM))
-
-    def forward(self, features):
-        return torch.sin(self.weight * features)
+from tests.modules import (
+    Ahead,
+    Attention,
+    Average,
+    Backwards,
+    Behind,
+    BehindTheBack,
+    Cache,
+    Deaf,
+    Flattened,
+    Fussy,
+    Gated,
+    Leaf,
+    Negatives,
+    Prompts,
+    Proud,
+    Remembers,
+    Scaled,
+    Sequence,
+    Statistics,
+    Stops,
+    Tied,
+    Unused,
+    adapter,
+    frozen,
+    network,
+    records,
+)
 
 
 def by_vmap(module, features, labels):
@@ -152,26 +137,6 @@ def test_no_records_give_no_rows_and_a_zero_sum():
     assert not clipped_sum(found, features, labels, clip_norm=1.0).any()
 
 
-class Around(nn.Module):
-    """A layer, and room for mischief around it."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(toys.DIM, toys.CLASSES)
-
-    def forward(self, features):
-        return self.layer(features)
-
-
-class Proud(Around):
-    """Stops on what is not finite, which everybody would see."""
-
-    def forward(self, features):
-        if not torch.isfinite(features).all():
-            raise RuntimeError("not finite")
-        return super().forward(features)
-
-
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
 def test_a_record_that_is_not_finite_is_not_shown_to_the_module_and_weighs_nothing(bad):
     found, (features, labels) = adapter(Proud()), records()
@@ -194,141 +159,9 @@ def test_a_gradient_that_overflows_weighs_nothing():
     )
 
 
-class Prompts(nn.Module):
-    """Class texts made by a layer from prompts: the layer's batch is the prompts, whatever the records are."""
-
-    def __init__(self, prompts):
-        super().__init__()
-        self.layer = nn.Linear(4, toys.DIM)
-        self.register_buffer("prompts", toys.unit(prompts, 4, seed=8))
-
-    def forward(self, features):
-        return features @ self.layer(self.prompts)[: toys.CLASSES].T
-
-
-class Flattened(Prompts):
-    """All prompts in one row: the layer's batch is one."""
-
-    def __init__(self):
-        super().__init__(toys.CLASSES)
-        self.layer = nn.Linear(4 * toys.CLASSES, toys.CLASSES * toys.DIM)
-
-    def forward(self, features):
-        return features @ self.layer(self.prompts.reshape(1, -1)).reshape(toys.CLASSES, toys.DIM).T
-
-
-class Attention(Around):
-    """Records that attend to one another."""
-
-    def forward(self, features):
-        return self.layer(features + torch.softmax(features @ features.T, dim=1) @ features)
-
-
-class Gated(Around):
-    """Records that meet once training has moved a bias far enough."""
-
-    def forward(self, features):
-        opened = (self.layer.bias.detach().abs().max() > 2).double()
-        return self.layer(features + opened * features.mean(0))
-
-
-class Ahead(Around):
-    """Every record sees those after it, none before: the last one touches all others, the first one nobody."""
-
-    def forward(self, features):
-        return self.layer(features.flip(0).cumsum(0).flip(0))
-
-
-class Behind(Around):
-    """Every record sees those before it, as under causal attention: the first one touches all others."""
-
-    def forward(self, features):
-        return self.layer(features.cumsum(0))
-
-
-class Average(Around):
-    """Divides by the number of records."""
-
-    def forward(self, features):
-        return super().forward(features) / len(features)
-
-
-class Negatives(Around):
-    """Centres scores over the batch."""
-
-    def forward(self, features):
-        scores = super().forward(features)
-        return scores - scores.mean(0)
-
-
-class Remembers(Around):
-    """Keeps a mean of what it saw, where state_dict does not look."""
-
-    seen = 0.0
-
-    def forward(self, features):
-        self.seen = self.seen + features.detach().mean()
-        return super().forward(features) + self.seen
-
-
-class Statistics(Around):
-    """Keeps a mean of what it saw beside its output."""
-
-    def __init__(self):
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(toys.DIM))
-
-    def forward(self, features):
-        self.mean.lerp_(features.detach().mean(0), 0.1)
-        return super().forward(features)
-
-
-class Tied(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.one, self.two = nn.Linear(toys.DIM, toys.DIM), nn.Linear(toys.DIM, toys.DIM)
-        self.two.weight = self.one.weight
-        self.out = nn.Linear(toys.DIM, toys.CLASSES)
-
-    def forward(self, features):
-        return self.out(self.two(torch.tanh(self.one(features))))
-
-
-class Unused(Around):
-    def __init__(self):
-        super().__init__()
-        self.spare = nn.Linear(2, 2)
-
-
-class BehindTheBack(nn.Module):
-    """Uses a layer's weight without calling the layer."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(toys.DIM, toys.DIM)
-        self.out = nn.Linear(toys.DIM, toys.CLASSES)
-
-    def forward(self, features):
-        return self.out(self.layer(features) + features @ self.layer.weight.T)
-
-
-class Sequence(Around):
-    def forward(self, features):
-        return super().forward(features)[:, None]
-
-
-class Stops(Around):
-    """Stops in a way of its own."""
-
-    def forward(self, features):
-        raise AssertionError
-
-
-def frozen():
-    return nn.Linear(toys.DIM, toys.CLASSES).requires_grad_(False)
-
-
 COUPLED = "one record changes the gradient of another"
+
+
 REFUSED = [
     (Prompts(10), "gradients for 10 rows, but there are 5 records"),
     (Prompts(5), COUPLED),
@@ -374,14 +207,6 @@ def test_a_gate_that_opens_in_training_is_found_before_it_is_used():
     assert not clipped_sum(opened, *records(), clip_norm=1.0).any()
 
 
-class Deaf(Around):
-    """Stops as soon as its bias has moved far."""
-
-    def forward(self, features):
-        assert self.layer.bias.abs().max() < 2
-        return super().forward(features)
-
-
 @pytest.mark.parametrize("kind", [Gated, Deaf])
 def test_what_a_clients_own_records_do_to_a_module_between_local_steps_is_not_told(kind):
     """Whether a client's message is there must not depend on its labels."""
@@ -396,20 +221,6 @@ def test_what_a_clients_own_records_do_to_a_module_between_local_steps_is_not_to
 
     assert np.isfinite(updates).all()
     assert np.array_equal(updates[1], first)  # the other steps met a module that is not trusted, and added nothing
-
-
-class Fussy(nn.Module):
-    """Stops on one kind of finite record, after a layer that Opacus has already noted down."""
-
-    def __init__(self):
-        super().__init__()
-        self.one, self.two = nn.Linear(toys.DIM, 5), nn.Linear(5, toys.CLASSES)
-
-    def forward(self, features):
-        hidden = self.one(features)
-        if (features[:, 0] > 1e4).any():
-            raise KeyError("too large")
-        return self.two(hidden)
 
 
 @pytest.mark.parametrize("places", [[4], [0, 1, 8], list(range(9))], ids=str)
@@ -442,36 +253,6 @@ def test_a_loss_that_couples_records_is_refused(monkeypatch, loss, words):
     monkeypatch.setattr(gradients, "losses", loss)
     with pytest.raises(ConfigError, match=words):
         adapter(network())
-
-
-class Double(torch.autograd.Function):
-    """Identity whose gradient doubles for every record if one record is large."""
-
-    @staticmethod
-    def forward(context, features):
-        context.save_for_backward(features)
-        return features.clone()
-
-    @staticmethod
-    def backward(context, gradient):
-        return gradient * (1 + (context.saved_tensors[0].abs().max() > 100).double())
-
-
-class Backwards(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.one, self.two = nn.Linear(toys.DIM, toys.DIM), nn.Linear(toys.DIM, toys.CLASSES)
-
-    def forward(self, features):
-        return self.two(Double.apply(self.one(features)))
-
-
-class Leaf(nn.Linear):
-    """Centres scores inside one layer, which Opacus follows record by record: every gradient is zero."""
-
-    def forward(self, features):
-        scores = super().forward(features)
-        return scores - scores.mean(0)
 
 
 @pytest.mark.parametrize(
