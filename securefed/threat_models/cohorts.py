@@ -17,12 +17,12 @@ from securefed.adapter_choices import CacheChoices
 from securefed.aggregation.base import never
 from securefed.aggregation.packing import to_ring, unpack
 from securefed.aggregation.wire import Kind, decode, unframe
-from securefed.encoding import Vector
+from securefed.encoding import RingVector, Vector
 from securefed.plan import Plan
 from securefed.privacy import accounting
 from securefed.privacy.accounting import Profile
 from securefed.rng import Source, seeded
-from securefed.rounds import NOBODY, Client, Owners, ServerState, Sources, run_round
+from securefed.rounds import NOBODY, Client, Owners, ServerState, Sources, contribution, run_round
 from securefed.threat_models.game import Arm
 from securefed.threat_models.views import Message, Recording, View
 
@@ -168,6 +168,22 @@ def play(
         adapters.append(state.adapter)
         survivors.append(done.survivors)
     return Recording(plan, tuple(adapters), tuple(sums), tuple(survivors), tuple(messages), dict(records))
+
+
+def contributions(plan: Plan, records: Mapping[str, tuple[Tensor, Tensor]], *, rng: Sources) -> dict[str, RingVector]:
+    """Return what every client puts into the first round's sum: for games that stand between clients and server."""
+    batches = _batches(plan)
+    return {
+        name: contribution(
+            plan,
+            world().adapter,
+            Client(name, *own, UNMETERED, batches),
+            run="game",
+            number=1,
+            rng=rng("noise", 1, name),
+        )
+        for name, own in records.items()
+    }
 
 
 def _batches(plan: Plan) -> Any:

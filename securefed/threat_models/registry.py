@@ -8,7 +8,9 @@ from securefed.threat_models.games import (
     canary,
     differencing,
     forgery,
+    halves,
     isolation,
+    key_recovery,
     labels,
     membership,
     reconstruction,
@@ -31,6 +33,8 @@ ROWS: tuple[Row, ...] = (
     seeds.ROW,
     forgery.ROW,
     unmasking.COLLUSION,
+    halves.ROW,
+    key_recovery.ROW,
     traffic.COUNTS,
     traffic.SIZES,
 )

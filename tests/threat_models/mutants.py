@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from tenseal import sealapi
 
 from securefed import rounds, training
-from securefed.aggregation import plain, shamir
+from securefed.aggregation import openers, plain, shamir
 from securefed.aggregation.packing import pack, unpack
+from securefed.aggregation.seal import SecretKey
 from securefed.privacy.discrete import discrete_gaussian
 from securefed.privacy.shares import SumOfShares
 from securefed.threat_models.games.seeds import SEARCHED, candidate
@@ -73,6 +75,22 @@ def messages_compressed(patch: Patch) -> None:
     patch.setattr(plain, "unpack", lambda data, *, dim, bits: unpack(zlib.decompress(data), dim=dim, bits=bits))
 
 
+def openers_unsealed(patch: Patch) -> None:
+    """The server can read the openers that it carries."""
+    patch.setattr(openers.keys, "seal", lambda key, content, associated: content + bytes(openers.keys.TAG))
+    patch.setattr(openers.keys, "unseal", lambda key, box, associated: box[: -openers.keys.TAG])
+
+
+def full_precision_release(patch: Patch) -> None:
+    """The decryptor releases message and noise."""
+
+    def unrounded(self, ciphertext):
+        lattice = self._ring
+        return self._polynomial(lattice.load(sealapi.Ciphertext, ciphertext)) / 2.0**lattice.encryption.plain_bits
+
+    patch.setattr(SecretKey, "open", unrounded)
+
+
 MUTANTS: dict[Callable[[Patch], None], str] = {
     noise_divided_by_the_cohort: "T03",
     own_noise_as_if_shared: "T01",
@@ -85,6 +103,8 @@ MUTANTS: dict[Callable[[Patch], None], str] = {
     seeds_of_ten_bits: "T12",
     unsigned_keys: "T13",
     low_share_threshold: "T14",
+    openers_unsealed: "T15",
+    full_precision_release: "T16",
     clear_counts: "T17",
     messages_compressed: "T18",
 }
