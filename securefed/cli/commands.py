@@ -21,6 +21,7 @@ from securefed.cli import (
     resume,
     run,
     settings,
+    simulate,
     verify,
 )
 from securefed.cli.failures import Command, Group
@@ -45,6 +46,7 @@ COMMANDS: dict[Callable[..., None], str] = {
     provision.provision: "securefed provision identities north south east west",
     kits.kits: "securefed kits plan.toml --task study-1 --out kits",
     agent.agent: "securefed agent --policy kits/clients/north/policy.toml --socket /run/securefed/north.sock",
+    simulate.simulate: "securefed simulate plan.toml --out simulation",
     deploy.deploy: "securefed deploy plan.toml --out federation",
 }
 """Every command, with its example."""

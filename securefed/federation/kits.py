@@ -25,7 +25,6 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from securefed.aggregation.identity import SERVER, Identity, Roster
 from securefed.aggregation.journal import Journal
@@ -39,9 +38,6 @@ from securefed.preparation import Encoded, Materials, prepare
 from securefed.privacy.ledger import Ledger
 from securefed.rng import Source
 from securefed.rounds import Client, Sources
-
-if TYPE_CHECKING:
-    pass
 
 _POLICY = """\
 # What this client demands before it takes part in a sum. No message from a server can lower it.
@@ -81,13 +77,16 @@ def write(plan: Plan, task: str, folder: Path, *, rng: Source) -> Roster:
 
 
 @contextmanager
-def open_owner(kit: Path, *, policy: Path | None = None, rng: Sources = unpredictable) -> Iterator[Owner]:
+def open_owner(
+    kit: Path, *, policy: Path | None = None, rng: Sources = unpredictable, materials: Materials | None = None
+) -> Iterator[Owner]:
     """Open a client's kit: load data and model, open ledger and journal, and close them at the end.
 
     Args:
         kit: The client's folder.
         policy: Its floor; by default the kit's ``policy.toml``.
         rng: Where noise and keys come from; tests alone name another.
+        materials: Those of the plan, if they are prepared already.
 
     Raises:
         ConfigError: If a file is missing or does not fit the others.
@@ -105,7 +104,7 @@ def open_owner(kit: Path, *, policy: Path | None = None, rng: Sources = unpredic
         ledger = _ledger(plan, kit, name)
         if ledger is not None:
             files.callback(ledger.close)
-        materials = prepare(plan)
+        materials = materials or prepare(plan)
         own = _data(kit / "data.safetensors") or materials.shards[name]
         yield Owner(
             plan=plan,

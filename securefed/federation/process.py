@@ -6,11 +6,13 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from securefed.federation.agent import Agent, unpredictable
 from securefed.federation.door import serve
 from securefed.federation.kits import open_owner
+from securefed.preparation import Materials
 from securefed.rounds import Sources
 
 
@@ -26,13 +28,34 @@ def run(policy: Path, socket: Path, *, users: frozenset[int] = frozenset(), rng:
     Raises:
         ConfigError: If the kit or the socket cannot be used.
     """
+    attend(policy, socket, users=users, rng=rng, stopped=told().is_set)
+
+
+def told() -> threading.Event:
+    """Return what is set when this process is asked to end, and let its agents log."""
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("securefed").setLevel(logging.INFO)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    with open_owner(policy.parent, policy=policy, rng=rng) as owner:
-        serve(Agent(owner), socket, users=users, stopped=ended.is_set)
+    return ended
+
+
+def attend(
+    policy: Path,
+    socket: Path,
+    *,
+    users: frozenset[int] = frozenset(),
+    rng: Sources = unpredictable,
+    materials: Materials | None = None,
+    stopped: Callable[[], bool],
+) -> None:
+    """Serve the kit that a policy lies in until told to stop, then export the ledger, signed; see :func:`run`.
+
+    ``materials`` are those of the plan, if somebody in this process has prepared them already.
+    """
+    with open_owner(policy.parent, policy=policy, rng=rng, materials=materials) as owner:
+        serve(Agent(owner), socket, users=users, stopped=stopped)
         if owner.client.ledger is not None:
             owner.client.ledger.export(policy.parent / "ledger.jsonl", sign=owner.identity.sign)
 

@@ -43,8 +43,10 @@ def test_an_agent_with_a_kit_that_does_not_hold_does_not_start(plan, tmp_path):
     assert "is not the key that the roster has" in " ".join(result.stderr.split())
 
 
-def test_a_deployment_into_a_folder_that_is_not_empty_starts_nothing(plan, tmp_path):
-    result = call("deploy", plan, "--out", tmp_path)
+@pytest.mark.parametrize("engine", ["deploy", "simulate"])
+def test_a_federation_into_a_folder_that_is_not_empty_starts_nothing(plan, tmp_path, engine, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    result = call(engine, plan, "--out", tmp_path)
 
     assert result.exit_code == 2
     assert not (tmp_path / "logs").exists()

@@ -159,7 +159,7 @@ class Deployment:
 def flwr(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Flower's command line against the federation in a folder."""
     return subprocess.run(  # noqa: S603 - our own command, no shell
-        [_program("flwr"), *arguments],
+        [program("flwr"), *arguments],
         env=environment(folder),
         text=True,
         stdout=subprocess.PIPE,
@@ -231,7 +231,7 @@ def register(folder: Path, name: str) -> None:
 
 def supernode(folder: Path, name: str, port: int, agent: Path, *, authority: Path | None = None) -> Process:
     """Return the SuperNode of a client, not started yet."""
-    command = [_program("flower-supernode"), "--superlink", f"127.0.0.1:{port}"]
+    command = [program("flower-supernode"), "--superlink", f"127.0.0.1:{port}"]
     command += ["--root-certificates", str(authority or folder / "certificates" / "ca.crt")]
     command += ["--auth-supernode-private-key", str(folder / "keys" / name)]
     command += ["--host", "127.0.0.1", "--port", str(free_port()), "--node-config", f'agent="{agent}"']
@@ -278,7 +278,7 @@ def free_port() -> int:
 
 def _superlink(folder: Path, port: int) -> Process:
     certificate = folder / "certificates"
-    command = [_program("flower-superlink"), "--host", "127.0.0.1", "--port", str(port)]
+    command = [program("flower-superlink"), "--host", "127.0.0.1", "--port", str(port)]
     command += ["--ssl-ca-certfile", str(certificate / "ca.crt"), "--ssl-certfile", str(certificate / "server.crt")]
     command += ["--ssl-keyfile", str(certificate / "server.key"), "--enable-supernode-auth"]
     command += ["--isolation", "subprocess", "--disable-runtime-dependency-installation"]
@@ -303,6 +303,6 @@ def _configure(folder: Path, port: int) -> None:
     (folder / "flower" / "config.toml").write_text(f"{text}root-certificates = {certificate}\n", encoding="utf-8")
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """Return the path of one of Flower's programs, which lie beside this Python."""
     return str(Path(sys.executable).parent / name)

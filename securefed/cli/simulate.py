@@ -1,0 +1,37 @@
+"""``securefed simulate``: a plan on Flower's simulation engine."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from securefed.cli.screen import AsJson, console
+
+
+def simulate(
+    plan: Annotated[Path, typer.Argument(help="A plan, for example from 'securefed plan --out'.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder of the federation; must be new or empty.")],
+    patience: Annotated[float, typer.Option(help="Seconds that the slowest phase may take.")] = 300.0,
+    as_json: AsJson = False,
+) -> None:
+    """Run a plan on Flower's simulation engine: ray's workers carry messages to agents of one process."""
+    from securefed.federation.flower.simulation import simulated
+    from securefed.plan import Plan
+    from securefed.rng import secure
+
+    # Asked to end, it takes the parties down with it.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    with simulated(Plan.from_toml(plan), out, task=uuid.uuid4().hex[:12], rng=secure()) as running:
+        console.print(f"{running.plan.clients} agents are up; every party's log is in {out / 'logs'}")
+        running.run(patience=patience)
+    if as_json:
+        typer.echo(json.dumps({"run": str(out / "run"), "logs": str(out / "logs"), "kits": str(out / "kits")}))
+        return
+    typer.echo(f"{out / 'run'}  what came of it\n{out / 'kits'}  what each party holds\n{out / 'logs'}  one a party")
