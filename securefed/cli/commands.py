@@ -22,6 +22,7 @@ from securefed.cli import (
     run,
     settings,
     simulate,
+    threats,
     verify,
 )
 from securefed.cli.failures import Command, Group
@@ -53,6 +54,8 @@ COMMANDS: dict[Callable[..., None], str] = {
 
 for command, example in COMMANDS.items():
     app.command(cls=Command, epilog=f"Example: {example}")(command)
+
+app.add_typer(threats.app, name="threats")
 
 
 @app.callback()

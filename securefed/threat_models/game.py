@@ -45,6 +45,7 @@ class Measured:
         bound: What theory allows at most; None if no theorem says.
         n: Trials, fixed beforehand.
         note: What else was seen.
+        successes: How many trials succeeded, where the value is a rate.
     """
 
     value: float
@@ -54,12 +55,22 @@ class Measured:
     bound: float | None
     n: int
     note: str = ""
+    successes: int | None = None
 
 
 def rate(successes: int, trials: int, *, chance: float, bound: float | None = None, note: str = "") -> Measured:
     """Return a success rate with its exact interval."""
     low, high = interval(successes, trials)
-    return Measured(value=successes / trials, low=low, high=high, chance=chance, bound=bound, n=trials, note=note)
+    return Measured(
+        value=successes / trials,
+        low=low,
+        high=high,
+        chance=chance,
+        bound=bound,
+        n=trials,
+        note=note,
+        successes=successes,
+    )
 
 
 @final

@@ -1,0 +1,154 @@
+"""``securefed threats``: games that adversaries play against the installed package, and the scorecard of all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from securefed.cli.failures import Command, Group
+from securefed.cli.screen import AsJson, console, progress, wide
+
+if TYPE_CHECKING:
+    from securefed.threat_models.parts import PlayedPart
+
+app = typer.Typer(
+    cls=Group,
+    help="Play attacks against the installed package: what they achieve with its defences off and on.",
+    no_args_is_help=True,
+)
+
+RowName = Annotated[str, typer.Argument(help="Name of a row, for example T09; 'securefed threats list' has all.")]
+Profile = Annotated[Literal["smoke", "full"], typer.Option(help="smoke: one seed, few trials; full: five seeds, many.")]
+Seed = Annotated[int, typer.Option(help="The first seed; repeats every trial.", min=0)]
+
+PROCESSES = min(4, os.cpu_count() or 1)
+
+MARKS = {"PASS": "green", "FAIL": "bold red", "INVALID": "bold red", "NOT CLAIMED": "yellow"}
+
+
+def list_rows(as_json: AsJson = False) -> None:
+    """List every row: who attacks, and what it tries."""
+    from securefed.threat_models.registry import ROWS
+
+    rows = [{"row": row.id, "adversary": row.adversary.id, "title": row.title, "arms": len(row.arms)} for row in ROWS]
+    _print(rows, as_json=as_json)
+
+
+def show(name: RowName, as_json: AsJson = False) -> None:
+    """Show one row: its adversary's view, its measure, its arms and what is claimed of each."""
+    from securefed.threat_models.registry import row_of
+    from securefed.threat_models.words import described
+
+    row = described(row_of(name))
+    if as_json:
+        typer.echo(json.dumps(row))
+        return
+    arms = row.pop("arms")
+    for key, value in row.items():
+        typer.echo(f"{key:12} {', '.join(value) if isinstance(value, list) else value}")
+    wide().print(_table(arms))
+
+
+def run(name: RowName, *, profile: Profile = "smoke", seed: Seed = 0, as_json: AsJson = False) -> None:
+    """Play one row, every arm of it."""
+    from securefed.threat_models.scorecard import exit_code, scorecard
+
+    card = scorecard(profile, seed=seed, rows=(name,))
+    _print_card(card, as_json=as_json)
+    raise typer.Exit(exit_code(card))
+
+
+def play(
+    *,
+    profile: Profile = "smoke",
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the scorecard as JSON, Markdown and a page; goes on where it was.")
+    ] = None,
+    processes: Annotated[
+        int,
+        typer.Option(help="Rows that are played at the same time.", min=1, show_default="the processors, at most 4"),
+    ] = min(4, os.cpu_count() or 1),
+    as_json: AsJson = False,
+) -> None:
+    """Play every row under every seed of the profile."""
+    from securefed.threat_models.folder import begin, finish
+    from securefed.threat_models.scorecard import EVERY, SEEDS, exit_code, scorecard
+
+    parts = begin(out) if out is not None else None
+    with progress() as bar:
+        task = bar.add_task("rows", total=len(EVERY) * SEEDS[profile])
+        told: Callable[[PlayedPart], None] = lambda _part: bar.advance(task)  # noqa: E731
+        card = scorecard(profile, seed=seed, rows=EVERY, processes=processes, parts=parts, on_part=told)
+    _print_card(card, as_json=as_json)
+    if out is not None:
+        finish(card, out)
+        console.print(f"scorecard: {out / 'scorecard.json'}", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(exit_code(card))
+
+
+def diff(
+    old: Annotated[Path, typer.Argument(help="Scorecard before: a scorecard.json.")],
+    new: Annotated[Path, typer.Argument(help="Scorecard after.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare two scorecards arm by arm; exit code 1 if something is protected less or looked at no longer."""
+    import dataclasses
+
+    from securefed.threat_models.differences import differences, is_worse
+    from securefed.threat_models.scorecard import read
+
+    found = differences(read(old), read(new))
+    _print([dataclasses.asdict(each) for each in found], as_json=as_json)
+    if not found and not as_json:
+        typer.echo("no difference")
+    raise typer.Exit(int(is_worse(found)))
+
+
+COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
+    "list": (list_rows, "securefed threats list"),
+    "show": (show, "securefed threats show T09"),
+    "run": (run, "securefed threats run T09 --seed 7"),
+    "scorecard": (play, "securefed threats scorecard --profile full --out scorecard"),
+    "diff": (diff, "securefed threats diff before/scorecard.json scorecard/scorecard.json"),
+}
+"""Every command below ``threats``, with its example."""
+
+for word, (command, example) in COMMANDS.items():
+    app.command(word, cls=Command, epilog=f"Example: {example}")(command)
+
+
+def _print_card(card: dict[str, Any], *, as_json: bool) -> None:
+    from securefed.threat_models.markdown import COLUMNS, cells
+
+    if as_json:
+        typer.echo(json.dumps(card))
+        return
+    table = Table(*COLUMNS)
+    for result in card["results"]:
+        *texts, verdict = map(escape, cells(result))
+        color = MARKS.get(result["verdict"], "default")
+        table.add_row(*texts, f"[{color}]{verdict}[/]")
+    wide().print(table)
+
+
+def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(rows))
+    elif rows:
+        wide().print(_table(rows))
+
+
+def _table(rows: Iterable[dict[str, Any]]) -> Table:
+    rows = list(rows)
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*("–" if value is None else escape(str(value)) for value in row.values()))
+    return table
