@@ -23,7 +23,7 @@ from securefed.adapters.templates import single
 from securefed.aggregation.parameters import default_threshold
 from securefed.data import public, task
 from securefed.data.world import CLASSES
-from securefed.errors import ConfigError
+from securefed.errors import ChoiceError, ConfigError
 from securefed.machine import Machine
 from securefed.plan import Plan
 from securefed.privacy import accounting
@@ -69,10 +69,10 @@ def choice_for(kind: str, unit: str, level: float) -> Choice:
     """Return the choice for an adapter and a unit of privacy whose level is nearest on a logarithmic scale.
 
     Raises:
-        ConfigError: If there is no such adapter.
+        ChoiceError: If there is no such adapter.
     """
     if kind not in KINDS:
-        raise ConfigError(f"adapter is {kind!r}; choose one of {', '.join(KINDS)}")
+        raise ChoiceError("adapter", kind, KINDS)
     known = [choice for choice in table()[kind] if choice.unit == unit]
     floor = min(choice.level for choice in known if choice.level > 0) / 3
 

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from securefed.cli.screen import cell
+
 if TYPE_CHECKING:
     from securefed.plan import Plan
 
@@ -70,7 +72,7 @@ class Board:
         values = [line["accuracy"] for line in rounds]
         low, high = min(values, default=0), max(values, default=0)
         heights = [round((value - low) / ((high - low) or 1) * (len(BLOCKS) - 1)) for value in values]
-        return f"{self._out.name}  {''.join(BLOCKS[height] for height in heights)}"
+        return f"{cell(self._out.name)}  {''.join(BLOCKS[height] for height in heights)}"
 
     def _budget(self, number: int) -> tuple[str, str]:
         """Return what this run has spent after a round, and what its plan leaves."""

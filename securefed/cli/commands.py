@@ -33,6 +33,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # what draws its boxes takes longer to import than all of this
+    context_settings={"max_content_width": 120},
 )
 
 COMMANDS: dict[Callable[..., None], str] = {

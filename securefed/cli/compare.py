@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from securefed.cli.screen import AsJson, progress, wide
+from securefed.cli.screen import AsJson, cell, progress, wide
+from securefed.cli.values import run_folders
 from securefed.errors import ConfigError
 
 ENDINGS = (".png", ".svg", ".pdf")
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Folders or bundles of finished runs, each with its report.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Folders or bundles of finished runs, each with its report.", autocompletion=run_folders),
+    ],
     *,
     plot: Annotated[Path | None, typer.Option(help="Picture to write: .png, .svg or .pdf.")] = None,
     as_json: AsJson = False,
@@ -40,7 +43,7 @@ def compare(
         return
     table = Table(*rows[0])
     for row in rows:
-        table.add_row(*(escape(_text(value)) for value in row.values()))
+        table.add_row(*(cell(_text(value)) for value in row.values()))
     wide().print(table)
 
 

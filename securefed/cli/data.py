@@ -7,17 +7,26 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from securefed.cli.screen import AsJson, wide
+from securefed.cli.screen import AsJson, cell, wide
+from securefed.cli.values import PARTITIONS, any_of, data_sets
 from securefed.errors import ConfigError
 
 
 def data(
-    name: Annotated[str, typer.Argument(help="digits, world:DOMAIN[,DOMAIN], folder:PATH, torchvision:NAME.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="digits, world:DOMAIN[,DOMAIN], folder:PATH, torchvision:NAME or huggingface:PATH.",
+            autocompletion=data_sets,
+        ),
+    ],
     *,
-    partition: Annotated[str, typer.Option(help="iid, dirichlet:ALPHA, domain or domain+dirichlet:ALPHA.")] = "iid",
+    partition: Annotated[
+        str,
+        typer.Option(help="iid, dirichlet:ALPHA, domain or domain+dirichlet:ALPHA.", autocompletion=any_of(PARTITIONS)),
+    ] = "iid",
     clients: Annotated[int, typer.Option(help="How many clients share the records.", min=1)] = 8,
     records: Annotated[int | None, typer.Option(help="Training images [all there are].")] = None,
     root: Annotated[Path, typer.Option(help="Folder in which paths of data sets start.")] = Path("data"),
@@ -50,4 +59,4 @@ def data(
 
 def _text(counts: dict[str, int]) -> str:
     most_first = sorted(counts.items(), key=lambda item: -item[1])
-    return escape(", ".join(f"{name} {count}" for name, count in most_first))
+    return cell(", ".join(f"{name} {count}" for name, count in most_first))

@@ -12,10 +12,14 @@ import click
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from securefed.cli.screen import console
+from securefed.cli.screen import console, shown
+from securefed.cli.usage import choices, usage_block
 from securefed.errors import ChoiceError, ConfigError, SecureFedError, VerificationError
 
 DEBUG = "securefed.debug"
+
+PASSED = (click.exceptions.NoArgsIsHelpError, click.exceptions.Exit, click.Abort)
+"""What is no failure of a command."""
 
 
 @final
@@ -25,6 +29,18 @@ class Command(TyperCommand):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params.append(_debug_option())
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line; what is said of it names this command."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help as plain text: typer quotes brackets for a renderer that is not used."""
+        return super().get_help(ctx).replace("\\[", "[")
 
 
 @final
@@ -39,15 +55,36 @@ class Group(TyperGroup):
         """Carry out a command."""
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except PASSED:
             raise
         except (Exception, KeyboardInterrupt) as error:
-            if ctx.meta.get(DEBUG):
+            if ctx.meta.get(DEBUG) and not isinstance(error, click.UsageError):
                 raise
-            for name, text in block(error):
-                console.print(f"[bold red]{name}:[/] ", end="")
-                console.print(text, markup=False, highlight=False, soft_wrap=True)
+            _say(error)
             raise typer.Exit(exit_code(error)) from None
+
+    def make_context(self, *args: Any, **named: Any) -> click.Context:
+        """Read what stands before the command."""
+        try:
+            return super().make_context(*args, **named)
+        except PASSED:
+            raise
+        except click.UsageError as error:
+            _say(error)
+            raise typer.Exit(exit_code(error)) from None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Return the command that is named."""
+        if args[0] not in self.commands and not args[0].startswith("-") and not ctx.resilient_parsing:
+            raise ChoiceError("command", args[0], self.commands)
+        return super().resolve_command(ctx, args)
+
+
+def _say(error: BaseException) -> None:
+    """Write the block to standard error, every character of it seen."""
+    for name, text in usage_block(error) if isinstance(error, click.ClickException) else block(error):
+        console.print(f"[bold red]{name}:[/] ", end="")
+        console.print(shown(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def block(error: BaseException) -> Iterator[tuple[str, str]]:
@@ -55,8 +92,7 @@ def block(error: BaseException) -> Iterator[tuple[str, str]]:
     match error:
         case ChoiceError():
             yield "error", f"{error.where} is {error.value!r}, which is none of those there are"
-            yield "allowed", ", ".join(error.allowed)
-            yield "nearest", error.nearest
+            yield from choices(error.value, error.allowed)
         case VerificationError():
             yield "error", error.problem
             if error.where:
@@ -76,7 +112,7 @@ def block(error: BaseException) -> Iterator[tuple[str, str]]:
 
 def exit_code(error: BaseException) -> int:
     """Return 2 for bad input, 1 for everything else."""
-    return 2 if isinstance(error, ConfigError | OSError) else 1
+    return 2 if isinstance(error, ConfigError | OSError | click.UsageError) else 1
 
 
 def _debug_option() -> click.Option:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from securefed.cli.values import DEVICES, any_of, listed
+
 ROOT = Path("data")
 """As :data:`securefed.data.datasets.ROOT`, which takes numpy to read."""
 
@@ -15,5 +17,5 @@ DataRoot = Annotated[Path, typer.Option(help="Where paths of data sets start.")]
 PublicImages = Annotated[
     Path | None, typer.Option(help="Folder of generated images, CLASS/, that the adapter starts from.")
 ]
-Device = Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")]
+Device = Annotated[str, typer.Option(help=f"{listed(DEVICES)}.", autocompletion=any_of(DEVICES))]
 Cache = Annotated[Path | None, typer.Option(help="Folder where features are kept, to be encoded once.")]

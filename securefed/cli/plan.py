@@ -11,9 +11,21 @@ import typer
 from securefed.cli import settings
 from securefed.cli.machine import ROOT, Checkpoint, DataRoot, PublicImages
 from securefed.cli.screen import AsJson, write_new
-
-TINY = "securefed-tiny"
-"""As :data:`securefed.adapters.clip.EMBEDDED`, which takes torch to read."""
+from securefed.cli.values import (
+    ADAPTERS,
+    MODELS,
+    NOISE,
+    PARTITIONS,
+    SAMPLING,
+    SECURE,
+    SETTINGS,
+    TINY,
+    any_of,
+    data_sets,
+    domains,
+    listed,
+)
+from securefed.reports.names import visible
 
 
 def plan(
@@ -23,27 +35,37 @@ def plan(
         bool, typer.Option("--init", help="Only write securefed.toml here, with every setting explained.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="File to write the plan to, for 'securefed run'.")] = None,
-    adapter: Annotated[str, typer.Option(help="cachefl, fedclip, flora, linear, clip-adapter or prompts.")] = "cachefl",
-    model: Annotated[str, typer.Option(help="securefed-tiny, a name of open_clip, or local-dir:FOLDER.")] = TINY,
+    adapter: Annotated[str, typer.Option(help=f"{listed(ADAPTERS)}.", autocompletion=any_of(ADAPTERS))] = "cachefl",
+    model: Annotated[
+        str,
+        typer.Option(help="securefed-tiny, a name of open_clip, or local-dir:FOLDER.", autocompletion=any_of(MODELS)),
+    ] = TINY,
     pretrained: Annotated[str | None, typer.Option(help="Tag of published weights, such as openai.")] = None,
     checkpoint: Checkpoint = None,
     data: Annotated[
-        str, typer.Option(help="digits, world:DOMAIN[,DOMAIN], folder:PATH, torchvision:NAME or huggingface:PATH.")
+        str,
+        typer.Option(
+            help="digits, world:DOMAIN[,DOMAIN], folder:PATH, torchvision:NAME or huggingface:PATH.",
+            autocompletion=data_sets,
+        ),
     ] = "digits",
     data_root: DataRoot = ROOT,
     public_images: PublicImages = None,
-    partition: Annotated[str, typer.Option(help="iid, dirichlet:ALPHA, domain or domain+dirichlet:ALPHA.")] = "iid",
-    left_out: Annotated[str | None, typer.Option(help="Domain that nobody trains on.")] = None,
+    partition: Annotated[
+        str,
+        typer.Option(help="iid, dirichlet:ALPHA, domain or domain+dirichlet:ALPHA.", autocompletion=any_of(PARTITIONS)),
+    ] = "iid",
+    left_out: Annotated[str | None, typer.Option(help="Domain that nobody trains on.", autocompletion=domains)] = None,
     clients: Annotated[int, typer.Option(help="Size of the cohort.")] = 8,
-    setting: Annotated[str, typer.Option(help="distributed, per-client, client-level or none.")] = "distributed",
-    secure: Annotated[str, typer.Option(help="mask, ckks, bfv or plain.")] = "mask",
+    setting: Annotated[str, typer.Option(help=f"{listed(SETTINGS)}.", autocompletion=any_of(SETTINGS))] = "distributed",
+    secure: Annotated[str, typer.Option(help=f"{listed(SECURE)}.", autocompletion=any_of(SECURE))] = "mask",
     epsilon: Annotated[float, typer.Option(help="Target per record, or per client.")] = 4.0,
     delta: Annotated[float, typer.Option(help="Target, below 1 / records.")] = 1e-5,
     rounds: Annotated[int | None, typer.Option(help="Model updates [chosen by the noise].")] = None,
     local_steps: Annotated[int, typer.Option(help="Steps of a client in each round.")] = 1,
-    sampling: Annotated[str, typer.Option(help="full, poisson or shuffled.")] = "full",
+    sampling: Annotated[str, typer.Option(help=f"{listed(SAMPLING)}.", autocompletion=any_of(SAMPLING))] = "full",
     sampling_rate: Annotated[float, typer.Option(help="Share of the records in a step.")] = 1.0,
-    noise: Annotated[str, typer.Option(help="discrete-gaussian or skellam.")] = "discrete-gaussian",
+    noise: Annotated[str, typer.Option(help=f"{listed(NOISE)}.", autocompletion=any_of(NOISE))] = "discrete-gaussian",
     max_dropouts: Annotated[int | None, typer.Option(help="Dropouts to size the noise for.")] = None,
     max_colluders: Annotated[int | None, typer.Option(help="Colluders to size the noise for.")] = None,
     seed: Annotated[int, typer.Option(help="Of data choices; never of noise.")] = 0,
@@ -87,4 +109,4 @@ def plan(
         typer.echo(json.dumps(shown))
         return
     for name, value in shown.items():
-        typer.echo(f"{name:32} {value:.6g}" if isinstance(value, float) else f"{name:32} {value}")
+        typer.echo(f"{name:32} {value:.6g}" if isinstance(value, float) else visible(f"{name:32} {value}"))

@@ -9,10 +9,11 @@ import typer
 
 from securefed.cli.following import MLflow, TensorBoard, Watch, following, report_on
 from securefed.cli.screen import AsJson, console
+from securefed.cli.values import run_folders
 
 
 def resume(
-    folder: Annotated[Path, typer.Argument(help="Folder of a run that was interrupted.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of a run that was interrupted.", autocompletion=run_folders)],
     *,
     watch: Watch = False,
     tensorboard: TensorBoard = None,

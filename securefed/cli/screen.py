@@ -8,14 +8,19 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from securefed.cli.values import run_folders
 from securefed.errors import ConfigError
+from securefed.reports.names import visible
 
 console = Console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-RunFolder = Annotated[Path, typer.Argument(help="Folder of a finished run, for example runs/demo.")]
+RunFolder = Annotated[
+    Path, typer.Argument(help="Folder of a finished run, for example runs/demo.", autocompletion=run_folders)
+]
 
 HEADLINES = ("epsilon", "delta", "accuracy", "zero_shot_accuracy", "setting", "secure", "clients", "rounds")
 """What is said of a run on the screen; the rest is in its report."""
@@ -32,16 +37,26 @@ def wide() -> Console:
     return Console(width=None if console.is_terminal else 160)
 
 
+def shown(text: str) -> str:
+    """Return text of others as a terminal may have it: lines stay, no other character acts."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
+def cell(text: str) -> str:
+    """Return text of others for a table or a title of rich, which then reads no markup in it."""
+    return escape(visible(text))
+
+
 def show_report(values: dict[str, Any], folder: Path, *, as_json: bool) -> None:
     """Print a report's main figures, what must stand at its top first."""
     if as_json:
         typer.echo(json.dumps(values))
         return
     for warning in values["warnings"]:
-        console.print(f"[bold red]{warning}[/]")
+        console.print(visible(warning), style="bold red", markup=False)
     for key in HEADLINES:
-        typer.echo(f"{key:20} {values[key]}")
-    typer.echo(f"{'report':20} {folder / 'report.html'}")
+        typer.echo(f"{key:20} {visible(str(values[key]))}")
+    typer.echo(f"{'report':20} {visible(str(folder / 'report.html'))}")
 
 
 def write_new(path: Path, text: str) -> None:

@@ -9,10 +9,13 @@ from typing import Annotated
 import typer
 
 from securefed.cli.screen import AsJson
+from securefed.cli.values import run_folders
 
 
 def verify(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run, or a bundle of one.")],
+    run: Annotated[
+        Path, typer.Argument(help="Folder of a finished run, or a bundle of one.", autocompletion=run_folders)
+    ],
     *,
     roster_root: Annotated[
         str | None, typer.Option(help="Root of the roster as you know it from elsewhere, 64 hexadecimal digits.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from securefed.reports.names import short, visible
+from securefed.reports.names import for_picture
 from securefed.reports.record import Json
 
 FIGURES = (
@@ -36,7 +36,7 @@ def draw(reports: Mapping[str, Json], path: Path) -> None:
     over, against = figure.subplots(1, 2, sharey=True)
     for name, report in reports.items():
         line = [report["initial_accuracy"], *report["accuracy_by_round"]]
-        label = short(visible(name), 32) + ("" if report["private"] else " (NOT PRIVATE)")
+        label = for_picture(name, 32) + ("" if report["private"] else " (NOT PRIVATE)")
         (drawn,) = over.plot(range(len(line)), line, label=label, linestyle="-" if report["private"] else ":")
         if report["private"]:
             against.plot(report["epsilon_this_run"], report["accuracy"], "o", color=drawn.get_color())

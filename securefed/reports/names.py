@@ -38,6 +38,16 @@ def short(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def for_picture(text: str, length: int) -> str:
+    r"""Return the beginning of a text as matplotlib shows it: two dollars would make a formula of what is between.
+
+    Examples:
+        >>> for_picture("$x^$", 8)
+        '\\$x^\\$'
+    """
+    return short(visible(text), length).replace("$", r"\$")
+
+
 def tamed(value: Any, form: Any) -> Any:
     """Return plain values with a function applied to every text in them, keys included, so that none is forgotten."""
     if isinstance(value, str):

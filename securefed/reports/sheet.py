@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from securefed.data.decode import Pixels
 from securefed.data.images import Images
 from securefed.data.world import Labels
-from securefed.reports.names import short, visible
+from securefed.reports.names import for_picture
 from securefed.reports.record import Json
 
 SHOWN = 10
@@ -44,12 +45,18 @@ def draw(images: Images, parts: Sequence[Labels], names: Sequence[str], path: Pa
     for row, name, part in zip(grid, names, parts, strict=True):
         row[0].bar(range(classes), np.bincount(images.labels[part], minlength=classes), color="#3b6ea5")
         row[0].set(ylim=(0, top), xticks=[])
-        row[0].set_ylabel(f"{short(visible(name), 16)}\n{len(part)}", rotation=0, ha="right", va="center", fontsize=8)
+        row[0].set_ylabel(f"{for_picture(name, 16)}\n{len(part)}", rotation=0, ha="right", va="center", fontsize=8)
         row[0].spines[["top", "right"]].set_visible(False)
         for axes, index in zip(row[1:], part[:: max(len(part) // SHOWN, 1)], strict=False):
-            axes.imshow(images.pixels[index])
-            axes.set_title(short(visible(images.class_names[images.labels[index]]), 10), fontsize=6, pad=2)
+            axes.imshow(_picture(images, int(index)))
+            axes.set_title(for_picture(images.class_names[images.labels[index]], 10), fontsize=6, pad=2)
         for axes in row[1:]:
             axes.set_axis_off()
     grid[0, 0].set_title("records of each class", fontsize=8)
     figure.savefig(path, dpi=130)
+
+
+def _picture(images: Images, index: int) -> Pixels:
+    """Return one picture, read now if it lies in a file."""
+    found = images.pixels[index]
+    return found if isinstance(found, np.ndarray) else found.decode()

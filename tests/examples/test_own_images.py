@@ -52,7 +52,7 @@ def test_every_client_holds_a_domain_and_the_one_left_out_is_measured(example, p
         (["--model", "ViT-B-23"], "did you mean"),
         (["--model", "ViT-B-32", "--pretrained", "openai"], "bring"),
         (["--public-images", "nowhere"], "nowhere"),
-        (["--adapter", "lora"], "choose one of"),
+        (["--adapter", "lora"], "did you mean"),
         (["--device", "abacus"], "abacus"),
     ],
     ids=str,
