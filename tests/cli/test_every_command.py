@@ -3,6 +3,7 @@
 The cases are parametrised over the commands there are: a new one without its cases fails the first test.
 """
 
+import click
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -10,7 +11,17 @@ from typer.testing import CliRunner
 from securefed.cli import app
 from securefed.cli.failures import Command
 
-COMMANDS = get_command(app).commands
+
+def _leaves(group, before=""):
+    """Return every command by its whole name: those of a group below its word."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _leaves(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
+COMMANDS = dict(_leaves(get_command(app)))
 
 NONE = None
 """The command reads nothing of the kind."""
@@ -28,8 +39,14 @@ MISSING = {
     "kits": ("nowhere.toml", "--task", "t", "--out", "new"),
     "agent": ("--policy", "nowhere/policy.toml", "--socket", "socket"),
     "deploy": ("nowhere.toml", "--out", "new"),
+    "simulate": ("nowhere.toml", "--out", "new"),
+    "threats list": NONE,
+    "threats show": ("nowhere",),
+    "threats run": ("nowhere",),
+    "threats scorecard": NONE,
+    "threats diff": ("nowhere.json", "nowhere.json"),
 }
-"""Arguments that name a file which is not there."""
+"""Arguments that name a file, or a row, which is not there."""
 
 EMPTY = {
     "plan": ("--data", "folder:{folder}"),
@@ -44,6 +61,12 @@ EMPTY = {
     "kits": ("{file}", "--task", "t", "--out", "new"),
     "agent": ("--policy", "{file}", "--socket", "socket"),
     "deploy": ("{file}", "--out", "new"),
+    "simulate": ("{file}", "--out", "new"),
+    "threats list": NONE,
+    "threats show": ("",),
+    "threats run": ("",),
+    "threats scorecard": NONE,
+    "threats diff": ("{file}", "{file}"),
 }
 """Arguments that name an empty folder, an empty file, or nobody."""
 
@@ -93,7 +116,7 @@ def test_every_command_has_its_cases(of):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_bad_flag_is_named_with_those_there_are_and_the_nearest(name, here):
-    said = refused(call(name, "--jsom"), here)
+    said = refused(call(*name.split(), "--jsom"), here)
 
     assert "there is no option --jsom" in said
     assert f"'securefed {name} --help'" in said
@@ -101,16 +124,19 @@ def test_a_bad_flag_is_named_with_those_there_are_and_the_nearest(name, here):
     assert "nearest: --" in said
 
 
+NUMBERS = ("integer", "float", "integer range", "float range")
+
+
 def _numbers():
     for name, command in COMMANDS.items():
         for param in command.params:
-            if param.opts[0].startswith("--") and param.type.name in ("integer", "float", "integer range"):
+            if param.opts[0].startswith("--") and param.type.name in NUMBERS:
                 yield pytest.param(name, max(param.opts, key=len), id=f"{name} {param.name}")
 
 
 @pytest.mark.parametrize(("name", "option"), list(_numbers()))
 def test_a_number_that_is_none_is_named_with_what_it_should_be(name, option, here):
-    said = refused(call(name, option, "many"), here)
+    said = refused(call(*name.split(), option, "many"), here)
 
     assert f"{option}: 'many' is not a valid" in said
     assert "number" in said.partition("allowed: ")[2]
@@ -118,7 +144,7 @@ def test_a_number_that_is_none_is_named_with_what_it_should_be(name, option, her
 
 @cases(MISSING)
 def test_a_missing_file_is_named(name, arguments, here):
-    assert "nowhere" in refused(call(name, *arguments), here)
+    assert "nowhere" in refused(call(*name.split(), *arguments), here)
 
 
 @cases(EMPTY)
@@ -127,7 +153,7 @@ def test_an_empty_input_is_refused_with_what_it_lacks(name, arguments, here, tmp
     (tmp_path / "file").write_text("")
     given = [word.format(folder=tmp_path / "folder", file=tmp_path / "file") for word in arguments]
 
-    assert len(refused(call(name, *given), here)) > 40
+    assert len(refused(call(*name.split(), *given), here)) > 40
 
 
 @cases(UNFINISHED)
@@ -136,7 +162,7 @@ def test_an_interrupted_run_is_refused_with_the_way_to_go_on(name, arguments, he
     metrics = finished / "metrics.jsonl"
     metrics.write_text("".join(line for line in metrics.read_text().splitlines(True) if '"end"' not in line))
 
-    assert "resume" in refused(call(name, *(word.format(run=finished) for word in arguments)), here)
+    assert "resume" in refused(call(*name.split(), *(word.format(run=finished) for word in arguments)), here)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -145,7 +171,7 @@ def test_ctrl_c_is_no_traceback(name, here, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Command, "invoke", pressed)
-    result = call(name, *_least(name))
+    result = call(*name.split(), *_least(name))
 
     assert result.exit_code == 1
     assert result.stderr.startswith("interrupted: ")
@@ -162,9 +188,9 @@ def _least(name):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself_with_an_example(name):
-    text = call(name, "--help").stdout
+    text = call(*name.split(), "--help").stdout
 
-    assert f"Example: securefed {name} " in text
+    assert f"Example: securefed {name}" in text
     assert "\\[" not in text
 
 
