@@ -9,6 +9,7 @@ little on small models and too much on large ones: those are trained in :mod:`se
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal, Self, final
 
 import numpy as np
@@ -127,12 +128,11 @@ class ThroughText(CosineModel, Adapter):
         """Return each record's gradient with respect to the trained parameters."""
         features = features.double()
         error = softmax_error(self.logits(features), labels)
-        derivative = jacobian(self.encoder, self.parameters)[:, self._used]
-        return ChainRule(OuterProducts(self.scale * error, features), derivative)
+        return ChainRule(OuterProducts(self.scale * error, features), _derivative(self))
 
     def vector(self) -> Vector:
         """Return the trained parameters, in their order."""
-        return self.parameters[self._used].numpy().copy()
+        return self.parameters[self.used].numpy().copy()
 
     def moved_to(self, vector: Vector) -> Self:
         """Return the same adapter with other trained parameters."""
@@ -154,12 +154,18 @@ class ThroughText(CosineModel, Adapter):
         return {name: tensor.numpy() for name, tensor in tensors.items()} | {"scale": np.array([self.scale])}
 
     @property
-    def _used(self) -> Tensor:
-        """Which parameters are trained in this round."""
+    def used(self) -> Tensor:
+        """Which parameters are trained in this round, bool, shape ``(size,)``."""
         if self.trained == "both":
             return torch.ones_like(self.is_a)
         return self.is_a if self.turn else ~self.is_a
 
     def _whole(self, trained: Tensor) -> Tensor:
         """Return all parameters, with these in the place of the trained ones."""
-        return self.parameters.masked_scatter(self._used, trained)
+        return self.parameters.masked_scatter(self.used, trained)
+
+
+@lru_cache(maxsize=1)
+def _derivative(adapter: ThroughText) -> Tensor:
+    """Return the texts' derivative by what is trained; in one process many clients start from the same adapter."""
+    return jacobian(adapter.encoder, adapter.parameters)[:, adapter.used]

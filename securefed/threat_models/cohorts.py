@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from securefed.adapter_choices import CacheChoices
+from securefed.adapter_choices import AdapterChoices, CacheChoices
 from securefed.aggregation.base import never
 from securefed.aggregation.packing import to_ring, unpack
 from securefed.aggregation.wire import Kind, decode, unframe
@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
 
+    from securefed.adapters.base import Adapter
     from securefed.adapters.cachefl import CacheFL
 
 EPSILON, DELTA = 4.0, 1e-5
 ALPHA, BETA, KEYS, SHRINKAGE, GENERATED = 10.0, 0.5, 2, 0.03, 80
+CACHE = CacheChoices(alpha=ALPHA, beta=BETA, keys_per_class=KEYS, shrinkage=SHRINKAGE)
 CLIP = 0.3
 """In parameter units; about two of five real digits have a longer gradient, and are what an attacker looks for."""
 
@@ -101,7 +103,16 @@ def world() -> World:
 
 
 @lru_cache
-def plan_of(arm: Arm, *, clients: int, records: int, rounds: int = 1, epsilon: float = EPSILON) -> Plan:
+def plan_of(
+    arm: Arm,
+    *,
+    clients: int,
+    records: int,
+    rounds: int = 1,
+    epsilon: float = EPSILON,
+    adapter: AdapterChoices = CACHE,
+    clip_norm: float = CLIP,
+) -> Plan:
     """Return the plan of an arm. Noise is sized for exactly this cohort, so that bounds are as tight as they can be."""
     from securefed.adapters import clip
 
@@ -112,12 +123,12 @@ def plan_of(arm: Arm, *, clients: int, records: int, rounds: int = 1, epsilon: f
         model=clip.EMBEDDED,
         model_digest=world().model_digest,
         feature_dim=clip.EMBEDDED_DIM,
-        adapter=CacheChoices(alpha=ALPHA, beta=BETA, keys_per_class=KEYS, shrinkage=SHRINKAGE).model_dump(),
+        adapter=adapter.model_dump(),
         clients=clients,
         rounds=rounds,
         expected_records=records,
-        clip_norm=CLIP,
-        learning_rate=4.0 / CLIP,
+        clip_norm=clip_norm,
+        learning_rate=4.0 / clip_norm,
         momentum=0.5,
         epsilon=None if arm.setting == "none" else epsilon,
         delta=DELTA,
@@ -152,9 +163,10 @@ def play(
     rng: Sources,
     owners: Owners = NOBODY,
     lost: Callable[[str, str], bool] = never,
+    adapter: Adapter | None = None,
 ) -> Recording:
-    """Run a plan on the production path and record everything."""
-    state = ServerState.initial(world().adapter)
+    """Run a plan on the production path, from the world's adapter unless another is given, and record everything."""
+    state = ServerState.initial(adapter or world().adapter)
     messages: list[Message] = []
     adapters, sums, survivors = [state.adapter], [], []
     clients = [Client(name, *own, UNMETERED, _batches(plan)) for name, own in records.items()]
@@ -247,11 +259,13 @@ def noise_variance(plan: Plan, *, summands: int) -> float:
     return plan.encoding.step**2 * summands * (plan.share_stddev**2 + 1 / 12)
 
 
-def gradients(features: Tensor, labels: Tensor) -> npt.NDArray[np.float64]:
+def gradients(
+    features: Tensor, labels: Tensor, *, adapter: Adapter | None = None, clip_norm: float = CLIP
+) -> npt.NDArray[np.float64]:
     """Return the clipped gradients of records at the initial adapter, shape ``(n, dim)``: what an attacker knows."""
-    rows = world().adapter.record_gradients(features, labels).dense().numpy()
+    rows = (adapter or world().adapter).record_gradients(features, labels).dense().numpy()
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows * np.minimum(1.0, CLIP / np.maximum(lengths, 1e-300)))
+    return np.asarray(rows * np.minimum(1.0, clip_norm / np.maximum(lengths, 1e-300)))
 
 
 @lru_cache

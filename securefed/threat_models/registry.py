@@ -13,6 +13,7 @@ from securefed.threat_models.games import (
     key_recovery,
     labels,
     membership,
+    pull_back,
     reconstruction,
     seeds,
     source,
@@ -22,6 +23,8 @@ from securefed.threat_models.games import (
 
 ROWS: tuple[Row, ...] = (
     reconstruction.ROW,
+    pull_back.FACTORS,
+    pull_back.TEXTS,
     membership.ROW,
     canary.ROW,
     labels.ROW,

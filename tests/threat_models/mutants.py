@@ -64,6 +64,24 @@ def noise_left_out(patch: Patch) -> None:
     patch.setattr(SumOfShares, "draw", lambda self, *, rng: np.zeros(self.dim, np.int64))
 
 
+def noise_in_wrong_units(patch: Patch) -> None:
+    """What is in ring units is taken for a sixteenth of one."""
+
+    def draw(self, *, rng):
+        return discrete_gaussian(self.share_stddev / 16, self.dim, rng=rng)
+
+    patch.setattr(SumOfShares, "draw", draw)
+
+
+def one_noise_for_all_coordinates(patch: Patch) -> None:
+    """One number is drawn and added everywhere."""
+
+    def draw(self, *, rng):
+        return np.repeat(discrete_gaussian(self.share_stddev, 1, rng=rng), self.dim)
+
+    patch.setattr(SumOfShares, "draw", draw)
+
+
 def seeds_of_ten_bits(patch: Patch) -> None:
     """Seeds of masks come from a generator that has a thousand states."""
     patch.setattr(shamir, "draw", lambda rng: candidate(int(rng.uint64(1)[0]) % 2**SEARCHED))
@@ -94,6 +112,8 @@ def full_precision_release(patch: Patch) -> None:
 MUTANTS: dict[Callable[[Patch], None], str] = {
     noise_divided_by_the_cohort: "T03",
     own_noise_as_if_shared: "T01",
+    noise_in_wrong_units: "T02",
+    one_noise_for_all_coordinates: "T02t",
     no_clipping: "T04",
     noise_left_out: "T08",
     vectors_in_clear: "T06",

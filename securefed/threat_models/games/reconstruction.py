@@ -49,8 +49,12 @@ def name(view: View, client: str, candidates: npt.NDArray[np.int64]) -> int:
     """Return the candidate whose gradient is likeliest, given Gaussian noise: the strongest attack under noise."""
     world = cohorts.world()
     rows = cohorts.gradients(world.features[candidates], world.labels[candidates])
-    seen = cohorts.what_is_known(view, client)
-    return int(candidates[int((rows @ seen - (rows**2).sum(1) / 2).argmax())])
+    return int(candidates[likeliest(rows, cohorts.what_is_known(view, client))])
+
+
+def likeliest(rows: Vector, seen: Vector) -> int:
+    """Return which of some vectors, shape ``(n, dim)``, is likeliest to be what was seen, but for Gaussian noise."""
+    return int((rows @ seen - (rows**2).sum(1) / 2).argmax())
 
 
 def rebuild(view: View, client: str) -> Tensor:
