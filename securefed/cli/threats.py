@@ -79,7 +79,10 @@ def play(
     as_json: AsJson = False,
 ) -> None:
     """Play every row under every seed of the profile."""
+    from securefed.reports.attacks import to_page
     from securefed.threat_models.folder import begin, finish
+    from securefed.threat_models.markdown import command
+    from securefed.threat_models.pictures import pictures
     from securefed.threat_models.scorecard import EVERY, SEEDS, exit_code, scorecard
 
     parts = begin(out) if out is not None else None
@@ -89,8 +92,8 @@ def play(
         card = scorecard(profile, seed=seed, rows=EVERY, processes=processes, parts=parts, on_part=told)
     _print_card(card, as_json=as_json)
     if out is not None:
-        finish(card, out)
-        console.print(f"scorecard: {out / 'scorecard.json'}", markup=False, highlight=False, soft_wrap=True)
+        finish(card, out, to_page(card, pictures(seed), command=command(card)))
+        console.print(f"scorecard: {out / 'scorecard.html'}", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(exit_code(card))
 
 
@@ -121,20 +124,22 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
 }
 """Every command below ``threats``, with its example."""
 
-for word, (command, example) in COMMANDS.items():
-    app.command(word, cls=Command, epilog=f"Example: {example}")(command)
+for word, (function, example) in COMMANDS.items():
+    app.command(word, cls=Command, epilog=f"Example: {example}")(function)
 
 
 def _print_card(card: dict[str, Any], *, as_json: bool) -> None:
-    from securefed.threat_models.markdown import COLUMNS, cells
+    from securefed.threat_models.markdown import ABOUT_ROW, COLUMNS, cells
 
     if as_json:
         typer.echo(json.dumps(card))
         return
-    table = Table(*COLUMNS)
+    table, above = Table(*COLUMNS), ""
     for result in card["results"]:
         *texts, verdict = map(escape, cells(result))
-        color = MARKS.get(result["verdict"], "default")
+        if result["row"] == above:
+            texts[:ABOUT_ROW] = [""] * ABOUT_ROW
+        above, color = result["row"], MARKS.get(result["verdict"], "default")
         table.add_row(*texts, f"[{color}]{verdict}[/]")
     wide().print(table)
 

@@ -24,8 +24,13 @@ def begin(folder: Path) -> Path:
     return folder / PARTS
 
 
-def finish(card: Json, folder: Path) -> None:
+def finish(card: Json, folder: Path, page: str) -> None:
     """Write a whole scorecard, and let its parts go: the next one in this folder is played anew.
+
+    Args:
+        card: Its values.
+        folder: Where it goes.
+        page: The same for a browser.
 
     Raises:
         ConfigError: If the folder cannot be written.
@@ -33,6 +38,7 @@ def finish(card: Json, folder: Path) -> None:
     try:
         (folder / "scorecard.json").write_text(to_json(card), encoding="utf-8")
         (folder / "scorecard.md").write_text(markdown(card), encoding="utf-8")
+        (folder / "scorecard.html").write_text(page, encoding="utf-8")
         (folder / PARTS).unlink(missing_ok=True)
     except OSError as error:
         raise ConfigError(f"the scorecard cannot be written to {folder}: {error.strerror}") from error

@@ -18,6 +18,9 @@ COLUMNS = (
     "Verdict",
 )
 
+ABOUT_ROW = 3
+"""How many of them, the first, say the same for all arms of a row."""
+
 
 def markdown(card: Mapping[str, Any]) -> str:
     """Return the scorecard as a Markdown table, with what repeats it above."""

@@ -46,7 +46,7 @@ def test_scorecard_writes_its_files_and_diff_compares_them(two_rows, tmp_path):
     result = call("scorecard", "--out", tmp_path / "one", "--processes", 1)
 
     assert result.exit_code == 0, result.output
-    assert {"scorecard.json", "scorecard.md"} <= {path.name for path in (tmp_path / "one").iterdir()}
+    assert {"scorecard.json", "scorecard.md", "scorecard.html"} == {path.name for path in (tmp_path / "one").iterdir()}
 
     card = tmp_path / "one" / "scorecard.json"
     other = tmp_path / "other.json"

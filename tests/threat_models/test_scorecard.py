@@ -103,9 +103,9 @@ def test_processes_of_their_own_find_the_same():
 
 def test_a_whole_scorecard_is_written_and_read_and_its_parts_are_let_go(card, tmp_path):
     parts.keep(folder.begin(tmp_path), parts.play_part(parts.Part("T12", "smoke", 0)))
-    folder.finish(card, tmp_path)
+    folder.finish(card, tmp_path, "<!DOCTYPE html>")
 
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["scorecard.json", "scorecard.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scorecard.html", "scorecard.json", "scorecard.md"]
     assert scorecard.read(tmp_path / "scorecard.json") == card
 
 

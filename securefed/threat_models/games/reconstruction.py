@@ -121,14 +121,12 @@ def play(arm: Arm, trials: int, seed: int) -> Measured:
     )
 
 
-def contact_sheet(arm: Arm, seed: int, count: int) -> npt.NDArray[np.uint8]:
-    """Return pictures of true records above, and of what an attacker finds nearest below, shape ``(64, w, 3)``."""
+def some(arm: Arm, seed: int, count: int) -> list[Rebuilt]:
+    """Return what the first plays of an arm rebuilt."""
     found: list[Rebuilt] = []
     while len(found) < count:
-        found += play_once(arm, seed, len(found))
-    pixels = cohorts.world().pixels
-    rows = ([each.target for each in found[:count]], [each.nearest for each in found[:count]])
-    return np.concatenate([np.concatenate(list(pixels[row]), axis=1) for row in rows])
+        found += play_once(arm, seed, len(found) // CLIENTS)
+    return found[:count]
 
 
 ROW = Row(
