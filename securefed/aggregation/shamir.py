@@ -79,7 +79,7 @@ def combine(shares: Mapping[int, bytes], *, threshold: int) -> bytes:
 
 @lru_cache(maxsize=1024)
 def lagrange_at_zero(holders: tuple[int, ...]) -> tuple[int, ...]:
-    r"""Return the weights :math:`\prod_{j \ne i} x_j / (x_j - x_i)` modulo the prime, one for each holder."""
+    """Return the weights ``∏ x_j / (x_j - x_i)`` over ``j ≠ i`` modulo the prime, one for each holder ``i``."""
     points = np.array(holders, dtype=np.int64)
     differences = points - points[:, np.newaxis]
     np.fill_diagonal(differences, points)
