@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +13,19 @@ def agent(
     *,
     policy: Annotated[Path, typer.Option(help="The client's policy.toml; its folder is the client's kit.")],
     socket: Annotated[Path, typer.Option(help="Unix socket on which couriers of this machine bring messages.")],
-    user: Annotated[list[int] | None, typer.Option(help="Id of a user who may come in beside your own.")] = None,
+    user: Annotated[
+        list[str] | None, typer.Option(help="Name or id of a user who may come in beside your own.")
+    ] = None,
 ) -> None:
     """Serve one client's data until SIGTERM: it answers protocol messages and nothing else."""
     from securefed.federation.process import run
 
-    run(policy, socket, users=frozenset(user or ()))
+    run(policy, socket, users=frozenset(map(_number, user or ())))
+
+
+def _number(user: str) -> int:
+    """Return the id of a user of this machine."""
+    try:
+        return int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
+    except KeyError as error:
+        raise typer.BadParameter(f"this machine knows no user {user!r}") from error

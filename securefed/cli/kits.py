@@ -16,16 +16,22 @@ def kits(
     *,
     task: Annotated[str, typer.Option(help="Name of the run; every client's policy names it.")],
     out: Annotated[Path, typer.Option(help="Folder of the kits; must be new or empty.")],
+    address: Annotated[str, typer.Option(help="Where clients reach the server: HOST:PORT.")] = "localhost:8443",
     as_json: AsJson = False,
 ) -> None:
-    """Write a kit for every party of a plan, each with only what that party may hold."""
+    """Write a kit for every party of a plan, each with only what that party may hold, and what to do with it."""
     from securefed.federation import kits as files
+    from securefed.federation.flower import handbook
     from securefed.plan import Plan
     from securefed.rng import secure
 
-    root = files.write(Plan.from_toml(plan), task, out, rng=secure()).root.hex()
+    chosen, place = Plan.from_toml(plan), handbook.Address.of(address)
+    roster = files.write(chosen, task, out, rng=secure())
+    handbook.write(out, chosen, task, roster, address=place)
+    root = roster.root.hex()
     if as_json:
         typer.echo(json.dumps({"kits": str(out), "root": root}))
         return
     typer.echo(f"{out / 'server'}  for the server alone\n{out / 'clients'}/NAME  for that client alone")
+    typer.echo("what to do with them is in each README.md")
     typer.echo(f"root of the roster, to be compared by telephone:\n{root}")

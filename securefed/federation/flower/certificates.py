@@ -1,7 +1,7 @@
-"""A throwaway certificate authority for federations on one machine, and the keys that SuperNodes register with.
+"""A throwaway certificate authority for one federation, and the keys that SuperNodes register with.
 
-Across machines, use certificates that the machines' owners trust; these here prove only that a connection was not taken
-over by somebody without the files.
+Where the machines' owners share an authority that they trust, use its certificates; these here prove only that the
+server is the one whose ``ca.crt`` a client was given.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 LIFE = timedelta(days=30)
+"""Of the certificates."""
 
 
-def authority(folder: Path) -> None:
-    """Write ``ca.crt``, ``server.crt`` and ``server.key`` for servers on the loopback address.
+def authority(folder: Path, *, host: str = "localhost") -> None:
+    """Write ``ca.crt``, ``server.crt`` and ``server.key`` for servers on the loopback address and at a host's.
 
     The authority's own key is never written: it signs one certificate and is forgotten.
     """
@@ -28,9 +29,9 @@ def authority(folder: Path) -> None:
     root, server = ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP384R1())
     issuer = _name("securefed local authority")
     trusted = _certificate(issuer, issuer, root, root).add_extension(x509.BasicConstraints(True, 0), critical=True)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names = {x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")), _place(host)}
     served = _certificate(_name("localhost"), issuer, server, root).add_extension(
-        x509.SubjectAlternativeName(names), critical=False
+        x509.SubjectAlternativeName(sorted(names, key=repr)), critical=False
     )
     for file, built in (("ca.crt", trusted), ("server.crt", served)):
         signed = built.sign(root, hashes.SHA384())
@@ -62,6 +63,14 @@ def _certificate(
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
+
+
+def _place(host: str) -> x509.GeneralName:
+    """Return a host as certificates name it: by its address, or by its name."""
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _name(text: str) -> x509.Name:
