@@ -15,9 +15,11 @@ packed vector alone, which our signature needs, and ``agreements``, the X25519 a
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -71,7 +73,8 @@ def _case(clients: int, dim: int, *, repetitions: int) -> dict[str, object]:
     keys = _private_keys(rig)
     request = rig.run_until("mask")[NAME]
     client, state = rig.clients[NAME], rig.mind(NAME)
-    adverts = [advert.mask_key for place, advert in rig.state.dealt.adverts.items() if place]
+    hand = copy.copy(state.hand)
+    adverts = [advert.mask_keys[0] for place, advert in rig.state.dealt.adverts.items() if place]
 
     def agreements() -> None:
         private = load(keys)
@@ -81,7 +84,7 @@ def _case(clients: int, dim: int, *, repetitions: int) -> dict[str, object]:
     def ours() -> bytes:
         is_signed.cache_clear()
         agreements()
-        client._state = state
+        client._state = replace(state, hand=copy.copy(hand))
         return client.answer(request)
 
     packed = bytes(4 * dim)
@@ -117,7 +120,7 @@ class _Same(dict[str, np.ndarray]):
 
 
 def _private_keys(rig: Rig) -> bytes:
-    key: bytes = rig.mind(NAME).secrets.mask_key
+    key: bytes = rig.mind(NAME).secrets.mask_keys[0]
     return key
 
 

@@ -98,8 +98,8 @@ def pair() -> Work:
     def work() -> None:
         secret = agree(private, public)
         pair_mask_key(session, 0, 1, secret)
-        first = self_share_commitment(session, 0, 1, shared)
-        second = key_share_commitment(session, 0, 1, shared)
+        first = self_share_commitment(session, 0, 0, 1, shared)
+        second = key_share_commitment(session, 0, 0, 1, shared)
         box = seal(box_key(session, secret, owner=0, holder=1), shared + shared, first + second)
         unseal(box_key(session, secret, owner=0, holder=1), box, first + second)
         merkle.root_of({3: tree[0][3], 7: tree[0][7]}, count=16, proof=merkle.prove(tree, [3, 7]))

@@ -47,7 +47,7 @@ def build() -> dict[str, Any]:
         for (phase, name, direction), data in rig.wire.items()
     ]
     return {
-        "about": "One masked sum of five clients, of which one leaves, by version 1 of docs/wire-format.md.",
+        "about": "One masked sum of five clients, of which one leaves, by version 2 of docs/wire-format.md.",
         "private_keys": {name: key.hex() for name, key in private.items()},
         "parameters": _parameters_as_json(rig.parameters),
         "vectors": {name: vector.tolist() for name, vector in rig.vectors.items()},
@@ -85,30 +85,32 @@ def _inner(rig: Rig) -> dict[str, Any]:
     rig.run_until("share")
     secrets = {name: rig.mind(name).secrets for name in NAMES}
     session, place = rig.session, rig.place
+    adverts = {name: rig.mind(name).advert for name in NAMES}
     pairs = [(one, other) for at, one in enumerate(NAMES) for other in NAMES[at + 1 :]]
     masks = {
         f"{one} {other}": pair_mask_key(
-            session, place(one), place(other), agree(load(secrets[one].mask_key), rig.mind(other).advert.mask_key)
+            session, place(one), place(other), agree(load(secrets[one].mask_keys[0]), adverts[other].mask_keys[0])
         )
         for one, other in pairs
     }
     boxes = {
         f"{owner} to {holder}": box_key(
             session,
-            agree(load(secrets[owner].box_key), rig.mind(holder).advert.box_key),
+            agree(load(secrets[owner].box_key), adverts[holder].box_key),
             owner=place(owner),
             holder=place(holder),
         )
         for owner in NAMES
         for holder in NAMES
     }
-    selves = {name: self_mask_key(session, place(name), secrets[name].self_mask) for name in NAMES}
+    selves = {name: self_mask_key(session, place(name), secrets[name].self_masks[0]) for name in NAMES}
     return {
         "roster_root": rig.members.roster.root.hex(),
         "plan_payload": session.plan.hex(),
         "context": session.context.hex(),
+        "deal": session.deal.hex(),
         "secrets": {
-            name: {"box_key": s.box_key.hex(), "mask_key": s.mask_key.hex(), "self_mask": s.self_mask.hex()}
+            name: {"box_key": s.box_key.hex(), "mask_key": s.mask_keys[0].hex(), "self_mask": s.self_masks[0].hex()}
             for name, s in secrets.items()
         },
         "box_keys": {name: key.hex() for name, key in boxes.items()},

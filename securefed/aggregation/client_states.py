@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -20,20 +20,20 @@ from securefed.aggregation.derivations import (
     box_key,
     key_share_commitment,
     pair_mask_key,
-    seed_commitment,
     self_mask_key,
     self_share_commitment,
 )
 from securefed.aggregation.graph import Graph
+from securefed.aggregation.hand import Hand, HeldShares, Own, Secrets
 from securefed.aggregation.identity import SIGNATURE
-from securefed.aggregation.keys import agree, load, public_key, seal, unseal
+from securefed.aggregation.keys import agree, load, seal
 from securefed.aggregation.masks import CHUNK, Masks, pieces
 from securefed.aggregation.member import Member, check_opening
 from securefed.aggregation.members import Members
-from securefed.aggregation.messages import SEALED, Advert, Sealed, split_records, vouched
+from securefed.aggregation.messages import Advert, Sealed, split_records, vouched
 from securefed.aggregation.packing import pack, packed_size, word
 from securefed.aggregation.parameters import DIGEST
-from securefed.aggregation.refusals import BadBox, BadMembership, Equivocation, WrongContext
+from securefed.aggregation.refusals import BadMembership, Equivocation, WrongContext
 from securefed.aggregation.wire import Buffer, Kind, array_head, decode, encode, string_head
 from securefed.encoding import RingVector
 from securefed.errors import OutOfTurn
@@ -60,37 +60,39 @@ class Finished(State):
 @final
 @dataclass(frozen=True, slots=True, repr=False)
 class KnowsVector(State):
-    """The client's own vector, and nothing of the others."""
+    """The client's own vector, and what it holds of a deal before."""
 
     member: Member
     vector: Callable[[], RingVector]
     rng: Source
+    hand: Hand
 
     def answer(self, request: bytes) -> tuple[bytes, State]:
-        """PLAN to ADVERT: draw the secrets of this sum."""
+        """PLAN to ADVERT, which begins a deal; in a later round of the deal, PLAN to MASKED."""
+        session = self.member.session
+        if session.is_dealing:
+            self._check_plan(request)
+            return self._advertise()
+        size = session.frame_size(Kind.PLAN)
+        self.hand.check(self.member)
+        inbox = self.member.read(Kind.INBOX, request[size:]) if len(request) > size else None
+        self._check_plan(request[:size])
+        if inbox is not None:
+            self.hand.open(self.member, inbox)
+        return masked(self.member, self.hand, self.vector)
+
+    def _check_plan(self, request: bytes) -> None:
         if self.member.read(Kind.PLAN, request) != self.member.session.plan:
             raise WrongContext("the server's plan is not the one that this client was told")
         if self.member.journal is not None:
             self.member.journal.begin(self.member.session.parameters.context)
-        secrets = Secrets(*(shamir.draw(self.rng) for _ in range(3)))
+
+    def _advertise(self) -> tuple[bytes, State]:
+        """Draw the secrets of all rounds of a new deal."""
+        secrets = Secrets.draw(self.member.session.parameters.context.deal.rounds, self.rng)
         advert = secrets.advert(self.member)
-        following = KnowsSecrets(self.member, self.vector, self.rng, secrets, advert)
+        following = KnowsSecrets(self.member, self.vector, self.rng, self.hand, secrets, advert)
         return self.member.write(Kind.ADVERT, advert.encode()), following
-
-
-@final
-@dataclass(frozen=True, slots=True, repr=False)
-class Secrets:
-    """A client's secrets for one sum, 32 bytes each: elements of the field, so that they can be shared."""
-
-    box_key: bytes
-    mask_key: bytes
-    self_mask: bytes
-
-    def advert(self, member: Member) -> Advert:
-        """Return the public half."""
-        commitment = seed_commitment(member.session, member.place, self.self_mask)
-        return Advert(public_key(self.box_key), public_key(self.mask_key), commitment)
 
 
 @final
@@ -101,6 +103,7 @@ class KnowsSecrets(State):
     member: Member
     vector: Callable[[], RingVector]
     rng: Source
+    hand: Hand
     secrets: Secrets
     advert: Advert
 
@@ -108,17 +111,18 @@ class KnowsSecrets(State):
         """KEYS to SHARES: share the secrets among the neighbours."""
         session, place = self.member.session, self.member.place
         graph, adverts = self._read_adverts(self.member.read(Kind.KEYS, request))
-        box_private, mask_private = load(self.secrets.box_key), load(self.secrets.mask_key)
-        boxes = {peer: agree(box_private, advert.box_key) for peer, advert in adverts.items()}
-        masks = {
-            peer: pair_mask_key(session, place, peer, agree(mask_private, advert.mask_key))
-            for peer, advert in adverts.items()
-            if peer != place
-        }
+        private = load(self.secrets.box_key)
+        boxes = {peer: agree(private, advert.box_key) for peer, advert in adverts.items()}
+        own = {slot: self._own(slot, adverts) for slot in range(len(self.secrets.mask_keys))}
         sealed = b"".join(record.to_bytes() for record in self._seal(boxes))
         inbound = {peer: box_key(session, secret, owner=peer, holder=place) for peer, secret in boxes.items()}
-        following = KnowsKeys(self.member, self.vector, graph, self.secrets.self_mask, masks, inbound)
-        return self.member.write(Kind.SHARES, encode([], [sealed])), following
+        self.hand.pick_up(session.deal, graph, own, inbound)
+        return self.member.write(Kind.SHARES, encode([], [sealed])), KnowsKeys(self.member, self.vector, self.hand)
+
+    def _own(self, slot: int, adverts: Mapping[int, Advert]) -> Own:
+        private, place = load(self.secrets.mask_keys[slot]), self.member.place
+        peers = {peer: advert.mask_keys[slot] for peer, advert in adverts.items() if peer != place}
+        return Own(self.secrets.self_masks[slot], {peer: agree(private, key) for peer, key in peers.items()})
 
     def _read_adverts(self, payload: bytes) -> tuple[Graph, dict[int, Advert]]:
         """Return the graph, and the keys of the neighbours that follow from it."""
@@ -127,107 +131,92 @@ class KnowsSecrets(State):
         members = self.member.members(bitmap, among=session.everybody)
         graph = Graph.of(session.topology, members, root)
         holders = self.member.neighbourhood(graph, members)
-        split = split_records(records, Advert.SIZE + SIGNATURE, len(holders))
+        size = Advert.size(session.parameters.context.deal.rounds) + SIGNATURE
+        split = split_records(records, size, len(holders))
         signed = {place: vouched(record) for place, record in zip(holders, split, strict=True)}
         check_opening(root, members, {place: merkle.leaf(each) for place, each in signed.items()}, proof)
         for place, each in signed.items():
             session.verify(Kind.ADVERT, place, session.server, each[:DIGEST], each[DIGEST:])
-        adverts = {place: Advert.of(record[: Advert.SIZE]) for place, record in zip(holders, split, strict=True)}
+        adverts = {place: Advert.of(record[:-SIGNATURE]) for place, record in zip(holders, split, strict=True)}
         self._refuse_swapped_keys(adverts)
         return graph, adverts
 
     def _refuse_swapped_keys(self, adverts: Mapping[int, Advert]) -> None:
         if adverts[self.member.place] != self.advert:
             raise BadMembership("the server shows other keys for this client than it advertised")
-        keys = [key for advert in adverts.values() for key in (advert.box_key, advert.mask_key)]
+        keys = [key for advert in adverts.values() for key in (advert.box_key, *advert.mask_keys)]
         if len(set(keys)) < len(keys):
             raise BadMembership("a key is advertised twice")
 
-    def _seal(self, boxes: Mapping[int, bytes]) -> list[Sealed]:
-        """Return a sealed record for every holder, in the order of their places."""
-        session = self.member.session
-        secrets = [self.secrets.self_mask, self.secrets.mask_key]
-        self_shares, key_shares = shamir.split(
-            secrets, threshold=session.topology.share_threshold, points=[holder + 1 for holder in boxes], rng=self.rng
-        )
-        owner = self.member.place
-        records = []
-        for holder, self_share, key_share in zip(boxes, self_shares, key_shares, strict=True):
-            first = self_share_commitment(session, owner, holder, self_share)
-            second = key_share_commitment(session, owner, holder, key_share)
-            key = box_key(session, boxes[holder], owner=owner, holder=holder)
-            records.append(Sealed(first, second, seal(key, self_share + key_share, first + second)))
-        return records
+    def _seal(self, boxes: Mapping[int, bytes]) -> Iterator[Sealed]:
+        """Yield a sealed record for every holder, in the order of their places."""
+        session, owner = self.member.session, self.member.place
+        points, threshold = [holder + 1 for holder in boxes], session.topology.share_threshold
+        dealt = [
+            list(zip(*shamir.split(secrets, threshold=threshold, points=points, rng=self.rng), strict=True))
+            for secrets in zip(self.secrets.self_masks, self.secrets.mask_keys, strict=True)
+        ]
+        for at, (holder, secret) in enumerate(boxes.items()):
+            selves, keys = zip(*(shares[at] for shares in dealt), strict=True)
+            first = [self_share_commitment(session, slot, owner, holder, each) for slot, each in enumerate(selves)]
+            second = [key_share_commitment(session, slot, owner, holder, each) for slot, each in enumerate(keys)]
+            committed = Sealed(tuple(first), tuple(second), b"")
+            key = box_key(session, secret, owner=owner, holder=holder)
+            yield replace(committed, box=seal(key, Sealed.content(selves, keys), committed.commitments))
 
 
 @final
 @dataclass(frozen=True, slots=True, repr=False)
 class KnowsKeys(State):
-    """The client's own vector, the seed of its self mask, and the keys that it shares with each peer."""
+    """The client's own vector, and a hand that has dealt and waits for what others dealt."""
 
     member: Member
     vector: Callable[[], RingVector]
-    graph: Graph
-    self_mask: bytes
-    masks: Mapping[int, bytes]
-    inbound: Mapping[int, bytes]
+    hand: Hand
 
     def answer(self, request: bytes) -> tuple[bytes, State]:
-        """INBOX to MASKED: keep the shares of others, send the masked vector, forget all that is one's own."""
-        _, (bitmap, records) = decode(self.member.read(Kind.INBOX, request), numbers=0, strings=2)
-        sharing = self.member.members(bitmap, among=self.graph.members)
-        owners = self.member.neighbourhood(self.graph, sharing)
-        sealed = [Sealed.of(record) for record in split_records(records, SEALED, len(owners))]
-        shares = {owner: self._open(owner, record) for owner, record in zip(owners, sealed, strict=True)}
-        session = self.member.session
-        if self.member.journal is not None:
-            self.member.journal.contribute(session.parameters.context)
-        size = packed_size(session.length, session.parameters.bits)
-        head = array_head(1) + string_head(size)
-        payload = itertools.chain([head], self._masked(owners, self.vector()))
-        answer, sent = self.member.stream(Kind.MASKED, payload, length=len(head) + size)
-        return answer, KnowsShares(self.member, self.graph, sharing, shares, sent)
-
-    def _open(self, owner: int, record: Sealed) -> HeldShares:
-        session, holder = self.member.session, self.member.place
-        content = unseal(self.inbound[owner], record.box, record.commitments)
-        held = HeldShares(content[: shamir.SHARE], content[shamir.SHARE :])
-        first = self_share_commitment(session, owner, holder, held.self_mask)
-        second = key_share_commitment(session, owner, holder, held.mask_key)
-        if (first, second) != (record.self_commitment, record.key_commitment):
-            raise BadBox(f"the shares of {self.member.session.name(owner)!r} are not those it committed to")
-        return held
-
-    def _masked(self, owners: tuple[int, ...], vector: RingVector) -> Iterator[Buffer]:
-        """Yield the vector and its count coordinates under the self mask and every pairwise mask, packed.
-
-        Every piece takes the memory of the one before.
-        """
-        session, place = self.member.session, self.member.place
-        bits, dim = session.parameters.bits, session.parameters.dim
-        masks = Masks(
-            added=[
-                self_mask_key(session, place, self.self_mask),
-                *(self.masks[peer] for peer in owners if peer > place),
-            ],
-            subtracted=[self.masks[peer] for peer in owners if peer < place],
-        )
-        scratch = np.empty(CHUNK // word(bits).itemsize, dtype=word(bits))
-        for piece in pieces(session.length, word(bits).itemsize):
-            part, own = scratch[: piece.stop - piece.start], vector[piece.start : min(piece.stop, dim)]
-            np.copyto(part[: len(own)], own, casting="unsafe")
-            part[len(own) :] = 1
-            masks.apply(part)
-            yield pack(part, bits)
+        """INBOX to MASKED."""
+        self.hand.open(self.member, self.member.read(Kind.INBOX, request))
+        return masked(self.member, self.hand, self.vector)
 
 
-@final
-@dataclass(frozen=True, slots=True, repr=False)
-class HeldShares:
-    """What a client holds of one owner's secrets; it will reveal one of the two."""
+def masked(member: Member, hand: Hand, vector: Callable[[], RingVector]) -> tuple[bytes, State]:
+    """Return the MASKED vector of a round, and what is left to know: all that is the client's own is forgotten."""
+    session, graph, sharing = member.session, hand.graph, hand.sharing
+    if graph is None or sharing is None:
+        raise OutOfTurn("this client has not seen the shares that it was dealt")
+    own, shares = hand.take(session.slot)
+    if member.journal is not None:
+        member.journal.contribute(session.parameters.context)
+    size = packed_size(session.length, session.parameters.bits)
+    head = array_head(1) + string_head(size)
+    payload = itertools.chain([head], under_masks(member, own, shares, vector()))
+    answer, sent = member.stream(Kind.MASKED, payload, length=len(head) + size)
+    return answer, KnowsShares(member, graph, sharing, shares, sent)
 
-    self_mask: bytes
-    mask_key: bytes
+
+def under_masks(member: Member, own: Own, owners: Iterable[int], vector: RingVector) -> Iterator[Buffer]:
+    """Yield the vector and its count coordinates under the self mask and every pairwise mask, packed.
+
+    Every piece takes the memory of the one before.
+    """
+    session, place = member.session, member.place
+    bits, dim = session.parameters.bits, session.parameters.dim
+    keys = {peer: pair_mask_key(session, place, peer, own.masks[peer]) for peer in owners if peer != place}
+    masks = Masks(
+        added=[
+            self_mask_key(session, place, own.self_mask),
+            *(key for peer, key in keys.items() if peer > place),
+        ],
+        subtracted=[key for peer, key in keys.items() if peer < place],
+    )
+    scratch = np.empty(CHUNK // word(bits).itemsize, dtype=word(bits))
+    for piece in pieces(session.length, word(bits).itemsize):
+        part, part_of_own = scratch[: piece.stop - piece.start], vector[piece.start : min(piece.stop, dim)]
+        np.copyto(part[: len(part_of_own)], part_of_own, casting="unsafe")
+        part[len(part_of_own) :] = 1
+        masks.apply(part)
+        yield pack(part, bits)
 
 
 @final

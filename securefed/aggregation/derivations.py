@@ -1,4 +1,8 @@
-"""Every key and commitment of a masked sum, each with its own label, bound to context and parties."""
+"""Every key and commitment of a masked sum, each with its own label, bound to context and parties.
+
+What is dealt is bound to the deal and, since a deal serves several rounds, to the round's slot in it; masks are bound
+to the round's own context.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from securefed.aggregation.session import Session
 
 def box_key(session: Session, secret: bytes, *, owner: int, holder: int) -> bytes:
     """Return the key of the one box that ``owner`` seals to ``holder``, from their X25519 shared secret."""
-    return derive(secret, label("box", session.context, owner, holder))
+    return derive(secret, label("box", session.deal, owner, holder))
 
 
 def pair_mask_key(session: Session, one: int, other: int, secret: bytes) -> bytes:
@@ -21,16 +25,16 @@ def self_mask_key(session: Session, owner: int, seed: bytes) -> bytes:
     return derive(seed, label("self mask", session.context, owner))
 
 
-def seed_commitment(session: Session, owner: int, seed: bytes) -> bytes:
+def seed_commitment(session: Session, slot: int, owner: int, seed: bytes) -> bytes:
     """Return the commitment to the seed of a self mask; it hides the seed, which is uniform among 2**255 values."""
-    return digest(label("self mask commitment", session.context, owner), seed)
+    return digest(label("self mask commitment", session.deal, owner, slot), seed)
 
 
-def self_share_commitment(session: Session, owner: int, holder: int, share: bytes) -> bytes:
+def self_share_commitment(session: Session, slot: int, owner: int, holder: int, share: bytes) -> bytes:
     """Return the commitment to a share of a self mask's seed; it hides the share, which is uniform."""
-    return digest(label("share of self mask", session.context, owner, holder), share)
+    return digest(label("share of self mask", session.deal, owner, holder, slot), share)
 
 
-def key_share_commitment(session: Session, owner: int, holder: int, share: bytes) -> bytes:
+def key_share_commitment(session: Session, slot: int, owner: int, holder: int, share: bytes) -> bytes:
     """Return the commitment to a share of a private mask key; it hides the share, which is uniform."""
-    return digest(label("share of mask key", session.context, owner, holder), share)
+    return digest(label("share of mask key", session.deal, owner, holder, slot), share)

@@ -7,13 +7,13 @@ as dropped out: one bad client costs its own vector, not the sum.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
 
 from securefed.aggregation.graph import Graph
 from securefed.aggregation.identity import Identity
 from securefed.aggregation.members import Members
-from securefed.aggregation.messages import SEALED, Advert, Sealed
+from securefed.aggregation.messages import Advert, Sealed
 from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.session import Session
 from securefed.aggregation.transcript import Transcript
@@ -81,14 +81,15 @@ class Desk:
 @final
 @dataclass(frozen=True, slots=True)
 class Dealt:
-    """What the server knows once shares were dealt.
+    """What the server knows once shares were dealt, and keeps for all rounds that they serve.
 
     Attributes:
-        desk: Where messages are written and opened.
+        desk: Where messages of the round are written and opened.
         graph: Who masks with whom.
         sharing: The clients that dealt shares.
         adverts: The public keys of everybody who advertised.
         inboxes: The sealed records for each holder, in the order of their owners.
+        waiting: Clients whose inbox may not have arrived: no masked vector of theirs has.
     """
 
     desk: Desk
@@ -96,6 +97,7 @@ class Dealt:
     sharing: Members
     adverts: Mapping[int, Advert]
     inboxes: Mapping[int, bytes | bytearray]
+    waiting: Members
 
     def neighbours(self, place: int) -> tuple[int, ...]:
         """Return those that mask with a client and have dealt shares, and itself, sorted."""
@@ -103,5 +105,9 @@ class Dealt:
 
     def sealed(self, holder: int) -> Iterator[Sealed]:
         """Return the sealed records for a holder, in the order of their owners: its neighbours."""
-        inbox = self.inboxes[holder]
-        return (Sealed.of(bytes(inbox[at : at + SEALED])) for at in range(0, len(inbox), SEALED))
+        inbox, size = self.inboxes[holder], Sealed.size(self.desk.session.parameters.context.deal.rounds)
+        return (Sealed.of(bytes(inbox[at : at + size])) for at in range(0, len(inbox), size))
+
+    def after(self, alive: Members) -> Dealt:
+        """Return what is known once some masked vectors have arrived."""
+        return replace(self, waiting=self.waiting.without(alive))

@@ -136,7 +136,7 @@ class InnerMaskServer(ServerRole):
         alive = desk.require(Kind.MASKED, inputs)
         tree = merkle.levels([merkle.leaf(inputs[place]) for place in alive])
         total, _ = self._releasing.close()
-        return Agreeing(state.dealt, alive, inputs, tree, total.astype(word(desk.session.parameters.bits)))
+        return Agreeing(state.dealt.after(alive), alive, inputs, tree, total.astype(word(desk.session.parameters.bits)))
 
     def _take(self, place: int, data: bytes) -> bytes:
         """Return the voucher of an encrypted masked vector, which is in the sum from now on."""

@@ -26,15 +26,15 @@ TAG = 16
 
 _PREFIX = b"securefed/1/"
 
-_PLACES = (">", ">I", ">II")
-"""How the places of no, one or two parties are written."""
+_PLACES = (">", ">I", ">II", ">III")
+"""How up to three numbers are written: the places of parties, and a slot of a deal."""
 
 _PROBE = X25519PrivateKey.from_private_bytes(bytes(32))
 
 
-def label(name: str, context: bytes, *parties: int) -> bytes:
-    """Return an unambiguous name for one use of a key: text, a zero byte, the context, the parties' places."""
-    return _label_of_all(name, context) + struct.pack(_PLACES[len(parties)], *parties)
+def label(name: str, context: bytes, *places: int) -> bytes:
+    """Return an unambiguous name for one use of a key: text, a zero byte, the context, the parties' places, a slot."""
+    return _label_of_all(name, context) + struct.pack(_PLACES[len(places)], *places)
 
 
 @lru_cache(maxsize=256)

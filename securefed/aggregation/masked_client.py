@@ -9,6 +9,7 @@ import numpy as np
 
 from securefed.aggregation.base import ClientRole
 from securefed.aggregation.client_states import Finished, KnowsVector, State
+from securefed.aggregation.hand import Hand
 from securefed.aggregation.identity import Identity
 from securefed.aggregation.journal import Journal
 from securefed.aggregation.member import Member
@@ -33,6 +34,7 @@ class MaskedClient(ClientRole):
         rng: Where its secrets come from.
         policy: The floor that its owner set.
         journal: What it remembers of earlier sums; None remembers nothing beyond this one.
+        hand: What it keeps between the rounds of a deal; a new one knows of no deal.
 
     Attributes:
         name: The client's name.
@@ -51,13 +53,14 @@ class MaskedClient(ClientRole):
         rng: Source,
         policy: Policy = LEAST,
         journal: Journal | None = None,
+        hand: Hand | None = None,
     ) -> None:
         policy.check(session.parameters, session.topology)
         if isinstance(vector, np.ndarray):
             session.parameters.check(identity.name, vector)
         member = Member(session, identity, session.parameters.index(identity.name), journal)
         self.name = identity.name
-        self._state: State = KnowsVector(member, _made(member, vector), rng)
+        self._state: State = KnowsVector(member, _made(member, vector), rng, hand or Hand())
 
     def answer(self, request: bytes) -> bytes:
         """Return the answer to the server's request of this phase; see :class:`ClientRole`."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import final
 
 from securefed.aggregation.base import ServerRole
-from securefed.aggregation.desk import Desk
+from securefed.aggregation.desk import Dealt, Desk
 from securefed.aggregation.identity import Identity
-from securefed.aggregation.server_states import Aborted, Advertising, ServerState
+from securefed.aggregation.server_states import Aborted, Advertising, Agreeing, Masking, ServerState
 from securefed.aggregation.session import Session
 from securefed.aggregation.transcript import Transcript, nowhere
 from securefed.encoding import RingVector
+from securefed.errors import ConfigError
 
 
 @final
@@ -22,16 +24,28 @@ class MaskedServer(ServerRole):
         session: The sum.
         identity: The server's signing key.
         write: Called with every line of the transcript as it is made.
+        dealt: What was dealt in an earlier round; None in a round that begins with a deal.
 
     Attributes:
         transcript: The public record of this sum.
+        dealt: What is dealt by now, for the rounds that follow.
+
+    Raises:
+        ConfigError: If keys were dealt for other rounds, or were to be dealt before this one and were not.
     """
 
-    def __init__(self, session: Session, identity: Identity, *, write: Callable[[str], object] = nowhere) -> None:
+    def __init__(
+        self,
+        session: Session,
+        identity: Identity,
+        *,
+        write: Callable[[str], object] = nowhere,
+        dealt: Dealt | None = None,
+    ) -> None:
         self.transcript = Transcript(session, identity, write)
         self._desk = Desk(session, identity, self.transcript)
-        self._state: ServerState = Advertising(self._desk)
-        self._survivors: tuple[str, ...] = ()
+        self.dealt = None if session.is_dealing else followed(self._desk, dealt)
+        self._state: ServerState = Masking(self.dealt) if self.dealt else Advertising(self._desk)
 
     @property
     def phase(self) -> str:
@@ -56,7 +70,17 @@ class MaskedServer(ServerRole):
         """Take the answers of this phase; see :class:`ServerRole`."""
         state, self._state = self._state, Aborted()
         self._state = state.collect(answers)
+        if isinstance(self._state, Masking | Agreeing):
+            self.dealt = self._state.dealt
 
     def total(self) -> RingVector:
         """Return the sum; see :class:`ServerRole`."""
         return self._state.total()
+
+
+def followed(desk: Desk, dealt: Dealt | None) -> Dealt:
+    """Return what was dealt in an earlier round as what it is in this one, and record it."""
+    if dealt is None or dealt.desk.session.deal != desk.session.deal:
+        raise ConfigError(f"no keys were dealt for round {desk.session.parameters.context.round}; deal them anew")
+    desk.transcript.dealt(dealt.graph, dealt.sharing)
+    return replace(dealt, desk=desk)

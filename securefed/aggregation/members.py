@@ -70,6 +70,10 @@ class Members:
     def _set(self) -> frozenset[int]:
         return frozenset(self.places)
 
+    def without(self, others: Members) -> Members:
+        """Return the members that are none of some others."""
+        return Members(self.bits & ~others.bits, self.total)
+
     def __le__(self, other: Members) -> bool:
         return self.bits & ~other.bits == 0
 

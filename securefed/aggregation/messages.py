@@ -6,6 +6,7 @@ Every list is one byte string of equal records in the order of the clients' plac
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -25,68 +26,81 @@ ENVELOPE = HEADER + DIGEST + SIGNATURE + 32
 HEADS = 48
 """Bytes that the CBOR heads of a payload's fields take at most."""
 
-BOX = 2 * SHARE + TAG
-SEALED = 2 * DIGEST + BOX
-"""Bytes of one sealed record: commitments to both shares, and the box that holds them."""
+PAIR = 2 * DIGEST
+"""Bytes of what is said of one round's two secrets: two commitments, two shares, or a key and a commitment."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Advert:
-    """The public half of a client's secrets for one sum.
+    """The public half of a client's secrets for one deal, round by round.
 
     Attributes:
         box_key: X25519 key under which shares are sealed to this client.
-        mask_key: X25519 key that pairwise masks come from.
-        self_mask: Commitment to the seed of the self mask.
+        mask_keys: X25519 keys that pairwise masks come from.
+        self_masks: Commitments to the seeds of the self masks.
     """
 
     box_key: bytes
-    mask_key: bytes
-    self_mask: bytes
+    mask_keys: tuple[bytes, ...]
+    self_masks: tuple[bytes, ...]
 
-    SIZE = 2 * KEY + DIGEST
-    HEAD = array_head(1) + string_head(SIZE)
+    @staticmethod
+    def size(rounds: int) -> int:
+        """Return how many bytes a record has."""
+        return KEY + rounds * PAIR
 
     def encode(self) -> bytes:
         """Return the payload of an ADVERT."""
         return encode([], [self.to_bytes()])
 
     @classmethod
-    def decode(cls, payload: bytes) -> Advert:
-        """Read the payload of an ADVERT."""
+    def decode(cls, payload: bytes, *, rounds: int) -> Advert:
+        """Read the payload of an ADVERT.
+
+        Raises:
+            Malformed: If it is not one, for so many rounds.
+        """
         _, (record,) = decode(payload, numbers=0, strings=1)
+        if len(record) != cls.size(rounds):
+            raise Malformed(f"expected an advertisement of {cls.size(rounds)} bytes, got {len(record)}")
         return cls.of(record)
 
     @classmethod
     def of(cls, record: bytes) -> Advert:
-        """Read a record of ``SIZE`` bytes."""
-        return cls(record[:KEY], record[KEY : 2 * KEY], record[2 * KEY :])
+        """Read a record."""
+        pairs = _halves(record[KEY:])
+        return cls(record[:KEY], *pairs)
 
     def to_bytes(self) -> bytes:
         """Return the record."""
-        return self.box_key + self.mask_key + self.self_mask
+        return self.box_key + _paired(self.mask_keys, self.self_masks)
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """Two shares of one owner for one holder, sealed and committed to.
+    """Shares of one owner for one holder, two a round of the deal, sealed and committed to.
 
     Attributes:
-        self_commitment: Commitment to the share of the self mask's seed.
-        key_commitment: Commitment to the share of the private mask key.
-        box: Both shares, sealed to the holder.
+        self_commitments: Commitments to the shares of the self masks' seeds.
+        key_commitments: Commitments to the shares of the private mask keys.
+        box: All shares, sealed to the holder.
     """
 
-    self_commitment: bytes
-    key_commitment: bytes
+    self_commitments: tuple[bytes, ...]
+    key_commitments: tuple[bytes, ...]
     box: bytes
+
+    @staticmethod
+    def size(rounds: int) -> int:
+        """Return how many bytes a record has."""
+        return 2 * rounds * PAIR + TAG
 
     @property
     def commitments(self) -> bytes:
-        """Both commitments: they are sealed along as associated data."""
-        return self.self_commitment + self.key_commitment
+        """All commitments: they are sealed along as associated data."""
+        return _paired(self.self_commitments, self.key_commitments)
 
     def to_bytes(self) -> bytes:
         """Return the record."""
@@ -94,13 +108,37 @@ class Sealed:
 
     @classmethod
     def of(cls, record: bytes) -> Sealed:
-        """Read a record of ``SEALED`` bytes."""
-        return cls(record[:DIGEST], record[DIGEST : 2 * DIGEST], record[2 * DIGEST :])
+        """Read a record."""
+        cut = (len(record) - TAG) // 2
+        return cls(*_halves(record[:cut]), record[cut:])
+
+    @staticmethod
+    def content(self_shares: Sequence[bytes], key_shares: Sequence[bytes]) -> bytes:
+        """Return what is sealed in a box."""
+        return _paired(self_shares, key_shares)
+
+    @staticmethod
+    def shares(content: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+        """Return the shares of self masks and of mask keys that were sealed in a box."""
+        return _halves(content)
+
+
+def _paired(one: Sequence[bytes], other: Sequence[bytes]) -> bytes:
+    """Return the pairs of two sequences of 32 bytes each, round by round."""
+    return b"".join(first + second for first, second in zip(one, other, strict=True))
+
+
+def _halves(data: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """Return what :func:`_paired` was given."""
+    cut = [data[at : at + DIGEST] for at in range(0, len(data), DIGEST)]
+    return tuple(cut[::2]), tuple(cut[1::2])
 
 
 def vouched(record: bytes) -> bytes:
     """Return the SHA-256 of the payload of an advertisement, with its signature."""
-    return hashlib.sha256(Advert.HEAD + record[: Advert.SIZE]).digest() + record[Advert.SIZE :]
+    advert = record[:-SIGNATURE]
+    head = array_head(1) + string_head(len(advert))
+    return hashlib.sha256(head + advert).digest() + record[-SIGNATURE:]
 
 
 def advert_leaf(record: bytes) -> bytes:
@@ -119,7 +157,7 @@ def split_records(data: bytes, size: int, count: int) -> list[bytes]:
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
-def frame_size(kind: Kind, *, clients: int, rostered: int, topology: Topology, dim: int, bits: int) -> int:
+def frame_size(kind: Kind, *, clients: int, rostered: int, topology: Topology, dim: int, bits: int, rounds: int) -> int:
     """Return the one size that frames of a kind have in one sum, whatever happens in it.
 
     Args:
@@ -129,15 +167,16 @@ def frame_size(kind: Kind, *, clients: int, rostered: int, topology: Topology, d
         topology: How many neighbours and witnesses there are.
         dim: Coordinates on the wire.
         bits: Bits of a coordinate.
+        rounds: How many rounds the deal serves.
     """
     members, holders = (clients + 7) // 8, topology.holders
     proof = HASH + proof_limit(holders, clients)
     payload = {
         Kind.PLAN: 512 + (rostered + 7) // 8,
-        Kind.ADVERT: Advert.SIZE,
-        Kind.KEYS: members + proof + holders * (Advert.SIZE + SIGNATURE),
-        Kind.SHARES: holders * SEALED,
-        Kind.INBOX: members + holders * SEALED,
+        Kind.ADVERT: Advert.size(rounds),
+        Kind.KEYS: members + proof + holders * (Advert.size(rounds) + SIGNATURE),
+        Kind.SHARES: holders * Sealed.size(rounds),
+        Kind.INBOX: members + holders * Sealed.size(rounds),
         Kind.MASKED: packed_size(dim, bits),
         Kind.SURVIVORS: members + proof + holders * (DIGEST + SIGNATURE),
         Kind.AGREEMENT: DIGEST,

@@ -30,6 +30,37 @@ def default_threshold(clients: int) -> int:
     return 2 * clients // 3 + 1 if clients <= COMPLETE else clients - clients // 10
 
 
+MOST_ROUNDS = 64
+"""Sums that one deal may serve: what a client has to keep in memory until then is bounded."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """One exchange of keys and shares, which serves several rounds in a row; each has secrets of its own in it.
+
+    Attributes:
+        first: The first of these rounds.
+        attempt: Number of earlier attempts at the first round.
+        rounds: How many rounds it serves.
+
+    Raises:
+        ConfigError: If a number is out of bounds.
+    """
+
+    first: int
+    attempt: int = 0
+    rounds: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse a deal for no round, or for more than a client has room for."""
+        if not 1 <= self.rounds <= MOST_ROUNDS:
+            raise ConfigError(f"a deal is for {self.rounds} rounds; it serves 1 to {MOST_ROUNDS}")
+        for field in ("first", "attempt"):
+            if not 0 <= getattr(self, field) < 2**32:
+                raise ConfigError(f"a deal's {field} is {getattr(self, field)}; it lies in [0, 2**32)")
+
+
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
@@ -42,9 +73,10 @@ class Context:
         plan: SHA-256 of the plan, 32 bytes.
         attempt: Number of earlier attempts at this round.
         previous: Head of the transcript of the round before, 32 bytes; zeros for the first.
+        dealt: What the round's keys and shares were dealt for; None for this round alone.
 
     Raises:
-        ConfigError: If a digest has another length or a number is negative.
+        ConfigError: If a digest has another length, a number is negative, or the deal is for other rounds.
     """
 
     task: str
@@ -53,6 +85,7 @@ class Context:
     plan: bytes
     attempt: int = 0
     previous: bytes = bytes(DIGEST)
+    dealt: Deal | None = None
 
     def __post_init__(self) -> None:
         """Refuse what could not be bound unambiguously."""
@@ -64,6 +97,18 @@ class Context:
         for field in ("round", "attempt"):
             if not 0 <= getattr(self, field) < 2**32:
                 raise ConfigError(f"{field} is {getattr(self, field)}; it lies in [0, 2**32)")
+        if not 0 <= self.slot < self.deal.rounds:
+            raise ConfigError(f"round {self.round} is none of those that {self.deal} serves")
+
+    @property
+    def deal(self) -> Deal:
+        """What the round's keys and shares are dealt for."""
+        return self.dealt or Deal(first=self.round, attempt=self.attempt)
+
+    @property
+    def slot(self) -> int:
+        """Which of the deal's rounds this is, from 0: a round has the secrets of its own slot, and no other round's."""
+        return self.round - self.deal.first
 
 
 @final

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from securefed.aggregation.identity import Roster
 from securefed.aggregation.members import Members
-from securefed.aggregation.parameters import Context, Parameters
+from securefed.aggregation.parameters import Context, Deal, Parameters
 from securefed.aggregation.refusals import Malformed, WrongContext
 from securefed.aggregation.topology import Topology
 from securefed.aggregation.wire import decode, encode
@@ -21,6 +21,7 @@ def write_plan(parameters: Parameters, topology: Topology, roster: Roster) -> by
     numbers = [context.round, context.attempt]
     numbers += [parameters.bits, parameters.dim, parameters.limit or 0, parameters.threshold]
     numbers += [topology.degree, topology.share_threshold, topology.witnesses, topology.witness_threshold]
+    numbers += [context.deal.first, context.deal.attempt, context.deal.rounds]
     digests = [context.plan, context.model, context.previous, roster.root]
     return encode(numbers, [context.task.encode(), *digests, cohort.to_bytes()])
 
@@ -33,7 +34,7 @@ def read_plan(payload: bytes, roster: Roster) -> Parameters:
         WrongContext: If it was made for another roster.
         ConfigError: If it holds parameters under which no sum could be exact.
     """
-    numbers, strings = decode(payload, numbers=10, strings=6)
+    numbers, strings = decode(payload, numbers=13, strings=6)
     task, plan, model, previous, root, bitmap = strings
     if root != roster.root:
         raise WrongContext("the plan was made for another roster than the pinned one")
@@ -42,7 +43,16 @@ def read_plan(payload: bytes, roster: Roster) -> Parameters:
     except UnicodeDecodeError as error:
         raise Malformed("the task's name is not UTF-8") from error
     cohort = Members.read(bitmap, len(roster.names))
-    context = Context(task=name, round=numbers[0], attempt=numbers[1], plan=plan, model=model, previous=previous)
+    alone, deal = Deal(first=numbers[0], attempt=numbers[1]), Deal(*numbers[10:])
+    context = Context(
+        task=name,
+        round=numbers[0],
+        attempt=numbers[1],
+        plan=plan,
+        model=model,
+        previous=previous,
+        dealt=None if deal == alone else deal,
+    )
     topology = Topology(
         degree=numbers[6], share_threshold=numbers[7], witnesses=numbers[8], witness_threshold=numbers[9]
     )

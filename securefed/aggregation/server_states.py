@@ -15,9 +15,10 @@ import numpy as np
 from securefed.aggregation import merkle
 from securefed.aggregation.desk import Dealt, Desk
 from securefed.aggregation.graph import Graph
+from securefed.aggregation.identity import SIGNATURE
 from securefed.aggregation.keys import is_usable
 from securefed.aggregation.members import Members
-from securefed.aggregation.messages import SEALED, Advert, advert_leaf, split_records
+from securefed.aggregation.messages import Advert, Sealed, advert_leaf, split_records
 from securefed.aggregation.packing import Words, unpack, word
 from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.refusals import BadMembership, Malformed
@@ -81,10 +82,11 @@ class Advertising(ServerState):
     def collect(self, answers: Mapping[str, bytes]) -> ServerState:
         """Take the ADVERTs."""
         adverts, session = {}, self.desk.session
+        rounds = session.parameters.context.deal.rounds
         seen: set[bytes] = set()
         for place, payload, vouched in self.desk.read(Kind.ADVERT, answers, session.everybody):
             try:
-                advert = Advert.decode(payload)
+                advert = Advert.decode(payload, rounds=rounds)
                 refuse_unusable(advert, seen)
                 adverts[place] = advert.to_bytes() + vouched[DIGEST:]
             except ProtocolError as error:
@@ -119,8 +121,9 @@ class Sharing(ServerState):
                 sharing.append(owner)
             except ProtocolError as error:
                 self.desk.refuse(owner, error)
-        adverts = {place: Advert.of(record[: Advert.SIZE]) for place, record in self.adverts.items()}
-        return Masking(Dealt(self.desk, self.graph, self.desk.require(Kind.SHARES, sharing), adverts, inboxes))
+        adverts = {place: Advert.of(record[:-SIGNATURE]) for place, record in self.adverts.items()}
+        left = self.desk.require(Kind.SHARES, sharing)
+        return Masking(Dealt(self.desk, self.graph, left, adverts, inboxes, waiting=left))
 
     def _keys(self, place: int) -> bytes:
         members = self.graph.members
@@ -130,7 +133,8 @@ class Sharing(ServerState):
         """Put one owner's sealed records into the inboxes of their holders: all of them, or none."""
         _, (records,) = decode(payload, numbers=0, strings=1)
         holders = self.graph.holders(owner)
-        for holder, record in zip(holders, split_records(records, SEALED, len(holders)), strict=True):
+        size = Sealed.size(self.desk.session.parameters.context.deal.rounds)
+        for holder, record in zip(holders, split_records(records, size, len(holders)), strict=True):
             inboxes[holder] += record
 
 
@@ -143,10 +147,15 @@ class Masking(ServerState):
     phase = "mask"
 
     def requests(self) -> dict[str, bytes]:
-        """INBOX to everybody who shared."""
-        bitmap = self.dealt.sharing.to_bytes()
-        payloads = {holder: encode([], [bitmap, bytes(self.dealt.inboxes[holder])]) for holder in self.dealt.sharing}
-        return self.dealt.desk.write(Kind.INBOX, payloads)
+        """INBOX to everybody who shared; in a later round of the deal PLAN, and INBOX if it may not have arrived."""
+        dealt, session = self.dealt, self.dealt.desk.session
+        bitmap = dealt.sharing.to_bytes()
+        payloads = {holder: encode([], [bitmap, bytes(dealt.inboxes[holder])]) for holder in dealt.waiting}
+        inboxes = dealt.desk.write(Kind.INBOX, payloads)
+        if session.is_dealing:
+            return inboxes
+        plans = dealt.desk.write(Kind.PLAN, dict.fromkeys(dealt.sharing, session.plan))
+        return {name: plan + inboxes.get(name, b"") for name, plan in plans.items()}
 
     def collect(self, answers: Mapping[str, bytes]) -> ServerState:
         """Add up the MASKED vectors; none of them is kept."""
@@ -160,7 +169,7 @@ class Masking(ServerState):
                 desk.refuse(place, error)
         alive = desk.require(Kind.MASKED, inputs)
         tree = merkle.levels([merkle.leaf(inputs[place]) for place in alive])
-        return Agreeing(self.dealt, alive, inputs, tree, total)
+        return Agreeing(self.dealt.after(alive), alive, inputs, tree, total)
 
     def _unpack(self, payload: bytes) -> Words:
         _, (packed,) = decode(payload, numbers=0, strings=1)
@@ -283,7 +292,7 @@ def refuse_unusable(advert: Advert, seen: set[bytes]) -> None:
     Raises:
         BadMembership: If a key is unusable or was advertised before.
     """
-    for key in (advert.box_key, advert.mask_key):
+    for key in (advert.box_key, *advert.mask_keys):
         if key in seen or not is_usable(key):
             raise BadMembership("a key is unusable, or was advertised before")
         seen.add(key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
 
@@ -19,6 +19,9 @@ from securefed.aggregation.refusals import WrongContext, WrongSender
 from securefed.aggregation.topology import Topology, choose
 from securefed.aggregation.wire import Buffer, Kind, array_head, decode, encode, frame, string_head, unframe
 from securefed.errors import ConfigError
+
+DEALING = frozenset({Kind.ADVERT, Kind.KEYS, Kind.SHARES, Kind.INBOX})
+"""Messages that belong to a deal; all others belong to one round."""
 
 CHECK_BITS = 64
 """How many bits the count coordinates have together: masks that do not cancel pass with probability 2**-64."""
@@ -81,8 +84,34 @@ class Session:
 
     @cached_property
     def context(self) -> bytes:
-        """SHA-256 of the plan: enters every key derivation, box, commitment and signature."""
+        """SHA-256 of the plan: enters every mask, and every signature of this round."""
         return hashlib.sha256(label("masked sum", self.plan)).digest()
+
+    @cached_property
+    def deal(self) -> bytes:
+        """SHA-256 of what the plans of all rounds of a deal say: enters every box, commitment and signature of it.
+
+        It is the first round's plan without what is not known yet when keys are dealt for the others: the model, and
+        the record of the round before.
+        """
+        deal, context = self.parameters.context.deal, self.parameters.context
+        common = replace(context, round=deal.first, attempt=deal.attempt, model=bytes(DIGEST), previous=bytes(DIGEST))
+        plan = write_plan(replace(self.parameters, context=common), self.topology, self.roster)
+        return hashlib.sha256(label("deal", plan)).digest()
+
+    @property
+    def slot(self) -> int:
+        """Which of the deal's rounds this is."""
+        return self.parameters.context.slot
+
+    @property
+    def is_dealing(self) -> bool:
+        """Whether this round begins with a deal; otherwise its keys are there already."""
+        return self.slot == 0
+
+    def context_of(self, kind: Kind) -> bytes:
+        """Return what a kind of message is bound to: the deal, or the round."""
+        return self.deal if kind in DEALING else self.context
 
     def name(self, place: int) -> str:
         """Return the name of a party."""
@@ -97,6 +126,7 @@ class Session:
             topology=self.topology,
             dim=self.length,
             bits=self.parameters.bits,
+            rounds=self.parameters.context.deal.rounds,
         )
 
     def statement(self, kind: Kind, sender: int, receiver: int, checksum: bytes) -> bytes:
@@ -104,7 +134,7 @@ class Session:
 
         A client's answer is for everybody and has the server's place as receiver.
         """
-        return label(f"message {kind.name}", self.context, sender, receiver) + checksum
+        return label(f"message {kind.name}", self.context_of(kind), sender, receiver) + checksum
 
     def write(
         self, kind: Kind, payload: Sequence[Buffer], *, by: Identity, sender: int, receiver: int
@@ -125,7 +155,7 @@ class Session:
 
         def body() -> Iterator[Buffer]:
             nonlocal signature
-            yield array_head(5) + encode([sender, receiver], [self.context])[1:] + string_head(length)
+            yield array_head(5) + encode([sender, receiver], [self.context_of(kind)])[1:] + string_head(length)
             for part in payload:
                 checksum.update(part)
                 yield part
@@ -150,7 +180,7 @@ class Session:
         """
         body = unframe(kind, data, size=self.frame_size(kind))
         (claimed, meant), (context, payload, signature) = decode(body, numbers=2, strings=3)
-        if context != self.context:
+        if context != self.context_of(kind):
             raise WrongContext(f"this {kind.name} was made for another task, round, attempt, plan, model or cohort")
         if (claimed, meant) != (sender, receiver):
             raise WrongSender(f"this {kind.name} is not from {self.name(sender)!r} to {self.name(receiver)!r}")

@@ -21,10 +21,13 @@ def plain(*, dim: int, bits: int) -> int:
 
 
 def masked(*, clients: int, threshold: int, dim: int, bits: int) -> int:
-    """Return the bytes of a masked sum whose roster is its cohort; none of them depends on the roster."""
+    """Return the bytes of a masked sum whose roster is its cohort; none of them depends on the roster.
+
+    It begins with a deal for itself alone; one that serves more rounds has fewer frames, and as many shares a round.
+    """
     topology, length = choose(clients, threshold), dim + -(-CHECK_BITS // bits)
     return sum(
-        frame_size(kind, clients=clients, rostered=clients, topology=topology, dim=length, bits=bits)
+        frame_size(kind, clients=clients, rostered=clients, topology=topology, dim=length, bits=bits, rounds=1)
         for kind in ANSWERS
     )
 

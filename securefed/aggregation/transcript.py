@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable
 from typing import Any, final
 
+from securefed.aggregation.graph import Graph
 from securefed.aggregation.identity import Identity
 from securefed.aggregation.keys import label
 from securefed.aggregation.members import Members
@@ -20,7 +21,7 @@ from securefed.aggregation.session import Session
 from securefed.aggregation.wire import Kind
 from securefed.encoding import RingVector
 
-FORMAT = 1
+FORMAT = 2
 
 
 def nowhere(line: str) -> None:
@@ -48,6 +49,11 @@ class Transcript:
         self._identity = identity
         self._write = write
         self._append({"kind": "plan", "format": FORMAT, "plan": session.plan.hex()})
+
+    def dealt(self, graph: Graph, sharing: Members) -> None:
+        """Record what was dealt in an earlier round, whose record holds the signatures of it."""
+        sets = {"members": graph.members.to_bytes().hex(), "sharing": sharing.to_bytes().hex()}
+        self._append({"kind": "dealt", "root": graph.root.hex()} | sets)
 
     def answer(self, kind: Kind, place: int, payload: bytes, signature: bytes) -> None:
         """Record that a client's answer was what it owed."""

@@ -69,24 +69,25 @@ class Revealed:
         session, advert = self.dealt.desk.session, self.dealt.adverts[owner]
         secret = shamir.combine(self.shares.get(owner, {}), threshold=session.topology.share_threshold)
         if owner in self.survivors:
-            if seed_commitment(session, owner, secret) != advert.self_mask:
+            if seed_commitment(session, session.slot, owner, secret) != advert.self_masks[session.slot]:
                 raise BadShare(f"{session.name(owner)!r} shared another self mask than it committed to")
             subtract_mask(total, self_mask_key(session, owner, secret))
             return
-        if public_key(secret) != advert.mask_key:
+        if public_key(secret) != advert.mask_keys[session.slot]:
             raise BadShare(f"{session.name(owner)!r} shared another key than it advertised")
         private = load(secret)
         for peer in self.survivors.among(self.dealt.graph.holders(owner)):
-            key = pair_mask_key(session, owner, peer, agree(private, self.dealt.adverts[peer].mask_key))
+            key = pair_mask_key(session, owner, peer, agree(private, self.dealt.adverts[peer].mask_keys[session.slot]))
             remove = subtract_mask if peer < owner else add_mask
             remove(total, key)
 
     def _check(self, owner: int, holder: int, share: bytes, sealed: Sealed) -> None:
         session = self.dealt.desk.session
+        slot = session.slot
         if owner in self.survivors:
-            matches = self_share_commitment(session, owner, holder, share) == sealed.self_commitment
+            matches = self_share_commitment(session, slot, owner, holder, share) == sealed.self_commitments[slot]
         else:
-            matches = key_share_commitment(session, owner, holder, share) == sealed.key_commitment
+            matches = key_share_commitment(session, slot, owner, holder, share) == sealed.key_commitments[slot]
         if not matches:
             raise BadShare(f"its share of {session.name(owner)!r} is not the one that was committed to")
 

@@ -25,7 +25,24 @@ from securefed.aggregation.transcript import FORMAT, canonical, signed
 from securefed.aggregation.wire import Kind, encode
 from securefed.errors import SecureFedError, VerificationError
 
-_ORDER = (Kind.ADVERT, Kind.SHARES, Kind.MASKED, Kind.AGREEMENT, Kind.REVEAL)
+_ORDER = (Kind.MASKED, Kind.AGREEMENT, Kind.REVEAL)
+"""Answers of every round; in one that begins with a deal, those that deal come before."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Dealing:
+    """What a transcript says about a deal.
+
+    Attributes:
+        deal: Digest of the deal.
+        graph: Who advertised which keys.
+        sharing: Clients whose shares were dealt.
+    """
+
+    deal: bytes
+    graph: Graph
+    sharing: Members
 
 
 @final
@@ -40,6 +57,7 @@ class Verified:
         refusals: Clients whose answers were put aside, with the reason.
         total: SHA-256 of the sum.
         head: What the next round's context holds.
+        dealt: The keys and shares that the sum used, and that sums of later rounds may.
     """
 
     parameters: Parameters
@@ -48,15 +66,20 @@ class Verified:
     refusals: tuple[tuple[str, str], ...]
     total: bytes
     head: bytes
+    dealt: Dealing
 
 
-def verify_transcript(lines: Iterable[str], roster: Roster, *, where: str = "transcript") -> Verified:
+def verify_transcript(
+    lines: Iterable[str], roster: Roster, *, where: str = "transcript", dealt: Dealing | None = None
+) -> Verified:
     """Recompute and check everything that a transcript says.
 
     Args:
         lines: Of the transcript.
         roster: The public keys of the parties.
         where: The transcript's name in errors.
+        dealt: What the verified transcript of the round before says about its deal; a round whose keys were dealt
+            earlier needs it.
 
     Raises:
         VerificationError: Names the first line that does not hold.
@@ -64,7 +87,7 @@ def verify_transcript(lines: Iterable[str], roster: Roster, *, where: str = "tra
     entries, head = _chain([line.rstrip("\n") for line in lines], where)
     reader = _Reader(entries, head, roster)
     try:
-        return reader.verified()
+        return reader.verified(dealt)
     except VerificationError as error:
         raise VerificationError(str(error), where=f"{where}:{reader.line}") from error
     except (SecureFedError, KeyError, TypeError, ValueError, StopIteration) as error:
@@ -117,14 +140,15 @@ class _Reader:
         """Number of the line that is being read, from 1."""
         return int(self._now["line"]) + 1
 
-    def verified(self) -> Verified:
+    def verified(self, before: Dealing | None) -> Verified:
         """Return what the transcript says, after all of it is checked."""
         self._session = self._read_session()
+        dealt = self._read_deal() if self._session.is_dealing else self._read_dealt(before)
         answers, members = {}, {}
         for kind in _ORDER:
             answers[kind], members[kind] = self._read_phase(kind)
-        self._check_sets(members)
-        agreeing = self._check_agreement(answers, members)
+        self._check_sets([dealt.sharing, *members.values()])
+        agreeing = self._check_agreement(dealt, answers, members)
         total = self._read_end()
         name = self._session.name
         return Verified(
@@ -134,6 +158,7 @@ class _Reader:
             refusals=tuple(self._refusals),
             total=total,
             head=self._head,
+            dealt=dealt,
         )
 
     def _read_session(self) -> Session:
@@ -144,6 +169,27 @@ class _Reader:
             raise VerificationError("it does not follow the round before that its plan names")
         self._now = next(self._entries)
         return session
+
+    def _read_deal(self) -> Dealing:
+        """Return what was dealt in this round, as its clients signed it."""
+        session = self._session
+        (adverts, members), (_, sharing) = (self._read_phase(kind) for kind in (Kind.ADVERT, Kind.SHARES))
+        self._check_sets([members, sharing])
+        return Dealing(session.deal, Graph.of(session.topology, members, self._root(adverts, members)), sharing)
+
+    def _read_dealt(self, before: Dealing | None) -> Dealing:
+        """Return what was dealt in an earlier round, if that round's own record says the same."""
+        session, now = self._session, self._now
+        if now["kind"] != "dealt":
+            raise VerificationError("its keys were dealt in an earlier round, and it does not say which they were")
+        members, sharing = (Members.read(bytes.fromhex(now[each]), session.size) for each in ("members", "sharing"))
+        dealt = Dealing(session.deal, Graph.of(session.topology, members, bytes.fromhex(now["root"])), sharing)
+        if before is None or dealt != before:
+            raise VerificationError(
+                "its keys were dealt in an earlier round, whose record says otherwise or was not verified before it"
+            )
+        self._now = next(self._entries)
+        return dealt
 
     def _read_phase(self, kind: Kind) -> tuple[dict[int, tuple[bytes, bytes]], Members]:
         """Return digest and signature of every answer of one kind, and who is left after it."""
@@ -170,20 +216,19 @@ class _Reader:
         self._session.verify(kind, place, self._session.server, checksum, signature)
         answers[place] = (checksum, signature)
 
-    def _check_sets(self, members: dict[Kind, Members]) -> None:
-        for before, after in itertools.pairwise(_ORDER):
-            if not members[after] <= members[before]:
-                raise VerificationError(f"somebody sent {after.name} without having sent {before.name}")
-        if len(members[Kind.MASKED]) < self._session.parameters.threshold:
-            raise VerificationError(f"{len(members[Kind.MASKED])} clients survived, too few for the threshold")
+    def _check_sets(self, members: Sequence[Members]) -> None:
+        """Nobody answers who had not answered before, and enough do up to the masked vectors."""
+        if any(not after <= before for before, after in itertools.pairwise(members)):
+            raise VerificationError("somebody sent an answer without having sent the one before")
+        if len(members[1]) < self._session.parameters.threshold:
+            raise VerificationError(f"{len(members[1])} clients are left, too few for the threshold")
 
     def _check_agreement(
-        self, answers: dict[Kind, dict[int, tuple[bytes, bytes]]], members: dict[Kind, Members]
+        self, dealt: Dealing, answers: dict[Kind, dict[int, tuple[bytes, bytes]]], members: dict[Kind, Members]
     ) -> list[int]:
         """Return the witnesses that signed exactly these survivors, if they are enough."""
-        roots = {kind: self._root(answers[kind], members[kind]) for kind in (Kind.ADVERT, Kind.MASKED)}
-        graph = Graph.of(self._session.topology, members[Kind.ADVERT], roots[Kind.ADVERT])
-        agreed = self._session.agreed(graph, members[Kind.SHARES], members[Kind.MASKED], roots[Kind.MASKED])
+        graph, inputs = dealt.graph, self._root(answers[Kind.MASKED], members[Kind.MASKED])
+        agreed = self._session.agreed(graph, dealt.sharing, members[Kind.MASKED], inputs)
         expected = hashlib.sha256(encode([], [agreed])).digest()
         signers = {place for place in members[Kind.AGREEMENT] if answers[Kind.AGREEMENT][place][0] == expected}
         agreeing = sorted(signers & graph.witnesses)

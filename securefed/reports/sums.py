@@ -22,10 +22,10 @@ def verified_sums(record: RunRecord) -> list[Verified]:
     Raises:
         VerificationError: Names the first file and line that does not hold.
     """
-    head, found = bytes(DIGEST), []
+    head, found, dealt = bytes(DIGEST), [], None
     for number, lines in record.transcripts.items():
         where = transcript_name(number)
-        verified = verify_transcript(lines, record.roster, where=where)
+        verified = verify_transcript(lines, record.roster, where=where, dealt=dealt)
         context = verified.parameters.context
         if (context.round, context.plan.hex(), context.task) != (number, record.plan.digest, record.start.run):
             raise VerificationError("it is the record of another run, plan or round", where=f"{where}:1")
@@ -33,7 +33,7 @@ def verified_sums(record: RunRecord) -> list[Verified]:
             raise VerificationError("it does not follow the record of the round before", where=f"{where}:1")
         if list(verified.survivors) != record.rounds[number - 1].survivors:
             raise VerificationError("it and metrics.jsonl disagree on who survived", where=where)
-        head = verified.head
+        head, dealt = verified.head, verified.dealt
         found.append(verified)
     return found
 

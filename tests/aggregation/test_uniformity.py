@@ -38,11 +38,11 @@ def finished(clients: int, colluders: int):
         packed = rig.answer_payload("mask", name, rig.wire["mask", name, "answer"])
         number = int.from_bytes(packed[packed.index(b"\x59") + 3 :], "little")
         values = [number >> BITS * at & RING - 1 for at in range(DIM)]
-        own = mask(self_mask_key(rig.session, place, secrets[place].self_mask), DIM, width=1)
+        own = mask(self_mask_key(rig.session, place, secrets[place].self_masks[0]), DIM, width=1)
         values = [value - known for value, known in zip(values, own, strict=True)]
         for traitor in range(colluders):
             info = label("pairwise mask", rig.session.context, traitor, place)
-            shared = mask(hkdf(agreed(secrets[traitor].mask_key, adverts[place].mask_key), info), DIM, width=1)
+            shared = mask(hkdf(agreed(secrets[traitor].mask_keys[0], adverts[place].mask_keys[0]), info), DIM, width=1)
             values = [value + known for value, known in zip(values, shared, strict=True)]
         left[place] = [value % RING for value in values]
     return rig, left

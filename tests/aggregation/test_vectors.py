@@ -39,7 +39,7 @@ def message(phase: str, client: str, direction: str) -> list:
     )
     kind = KINDS[phase] + (direction == "answer")
     magic, version, found, length = struct.unpack_from(">4sBBI", frame)
-    assert (magic, version, found) == (b"SFED", 1, kind)
+    assert (magic, version, found) == (b"SFED", 2, kind)
     assert not any(frame[10 + length :])
     return cbor2.loads(frame[10 : 10 + length])
 
@@ -48,7 +48,7 @@ def payload(phase: str, client: str, direction: str) -> list:
     return cbor2.loads(message(phase, client, direction)[3])
 
 
-CONTEXT = bytes.fromhex(VECTORS["context"])
+CONTEXT, DEAL = bytes.fromhex(VECTORS["context"]), bytes.fromhex(VECTORS["deal"])
 SECRETS = {
     name: {what: bytes.fromhex(value) for what, value in secrets.items()}
     for name, secrets in VECTORS["secrets"].items()
@@ -67,7 +67,7 @@ def test_the_context_is_the_hash_of_the_plan_and_the_plan_is_the_parameters():
 
     assert hashlib.sha256(label("masked sum", plan)).digest() == CONTEXT
     assert payload("advertise", "ann", "request") == fields
-    assert fields[:10] == [
+    assert fields[:13] == [
         context["round"],
         context["attempt"],
         BITS,
@@ -78,10 +78,20 @@ def test_the_context_is_the_hash_of_the_plan_and_the_plan_is_the_parameters():
         4,
         5,
         4,
+        context["round"],
+        context["attempt"],
+        1,
     ]
-    assert fields[10:12] == [b"vectors", bytes.fromhex(context["plan"])]
-    assert fields[12:14] == [bytes.fromhex(context["model"]), bytes.fromhex(context["previous"])]
-    assert fields[14:] == [bytes.fromhex(VECTORS["roster_root"]), b"\x1f"]
+    assert fields[13:15] == [b"vectors", bytes.fromhex(context["plan"])]
+    assert fields[15:17] == [bytes.fromhex(context["model"]), bytes.fromhex(context["previous"])]
+    assert fields[17:] == [bytes.fromhex(VECTORS["roster_root"]), b"\x1f"]
+
+
+def test_the_deal_is_the_hash_of_the_plan_without_model_and_record():
+    fields = cbor2.loads(bytes.fromhex(VECTORS["plan_payload"]))
+    common = cbor2.dumps([*fields[:15], bytes(32), bytes(32), *fields[17:]], canonical=True)
+
+    assert hashlib.sha256(label("deal", common)).digest() == DEAL
 
 
 def test_the_roster_root_is_the_hash_of_names_and_keys():
@@ -100,8 +110,9 @@ def test_every_message_is_signed_as_documented():
         kind = Kind(KINDS[each["phase"]] + (each["direction"] == "answer"))
         name = "server" if sender == 5 else NAMES[sender]
         key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(VECTORS["private_keys"][name])).public_key()
-        statement = label(f"message {kind.name}", CONTEXT, sender, receiver) + hashlib.sha256(content).digest()
-        assert context == CONTEXT
+        bound = DEAL if kind in (Kind.ADVERT, Kind.KEYS, Kind.SHARES, Kind.INBOX) else CONTEXT
+        statement = label(f"message {kind.name}", bound, sender, receiver) + hashlib.sha256(content).digest()
+        assert context == bound
         assert {sender, receiver} == {5, NAMES.index(each["client"])}
         key.verify(signature, statement)
 
@@ -118,14 +129,14 @@ def test_keys_are_derived_as_documented():
     for pair, key in VECTORS["box_keys"].items():
         owner, holder = pair.split(" to ")
         secret = agreed(SECRETS[owner]["box_key"], public(SECRETS[holder]["box_key"]))
-        assert hkdf(secret, label("box", CONTEXT, NAMES.index(owner), NAMES.index(holder))).hex() == key
+        assert hkdf(secret, label("box", DEAL, NAMES.index(owner), NAMES.index(holder))).hex() == key
 
 
 def test_adverts_hold_public_keys_and_a_commitment():
     for place, name in enumerate(NAMES):
         (record,) = payload("advertise", name, "answer")
         secrets = SECRETS[name]
-        commitment = hashlib.sha256(label("self mask commitment", CONTEXT, place) + secrets["self_mask"]).digest()
+        commitment = hashlib.sha256(label("self mask commitment", DEAL, place, 0) + secrets["self_mask"]).digest()
         assert record == public(secrets["box_key"]) + public(secrets["mask_key"]) + commitment
 
 
@@ -139,7 +150,7 @@ def opened_shares() -> dict[tuple[str, str], tuple[int, int]]:
             key = bytes.fromhex(VECTORS["box_keys"][f"{owner} to {holder}"])
             content = AESGCM(key).decrypt(bytes(12), record[64:], record[:64])
             for at, what in ((0, "self mask"), (32, "mask key")):
-                info = label(f"share of {what}", CONTEXT, NAMES.index(owner), place)
+                info = label(f"share of {what}", DEAL, NAMES.index(owner), place, 0)
                 assert hashlib.sha256(info + content[at : at + 32]).digest() == record[at : at + 32]
             shares[owner, holder] = tuple(int.from_bytes(content[at : at + 32], "little") for at in (0, 32))
     return shares

@@ -67,7 +67,7 @@ def test_frames_have_one_size_and_one_kind():
         (lambda data: data + b"\0", "65"),
         (lambda data: b"", "has 0"),
         (lambda data: b"SFEE" + data[4:], "version"),
-        (lambda data: data[:4] + b"\2" + data[5:], "version"),
+        (lambda data: data[:4] + b"\1" + data[5:], "version"),
         (lambda data: data[:5] + b"\4" + data[6:], "kind"),
         (lambda data: data[:9] + b"\5" + data[10:-1] + b"\1", "zeros"),
         (lambda data: data[:9] + b"\3" + data[10:], "zeros"),

@@ -13,9 +13,10 @@ from securefed.aggregation.audit.expect import aborts, attempt, clients_refuse, 
 from securefed.aggregation.audit.rig import ANSWERS, Outcome, Rig
 from securefed.aggregation.audit.row import Finding, Row
 from securefed.aggregation.derivations import box_key
+from securefed.aggregation.identity import SIGNATURE
 from securefed.aggregation.keys import agree, load, seal, unseal
 from securefed.aggregation.masked_client import MaskedClient
-from securefed.aggregation.messages import SEALED, Advert, Sealed, split_records
+from securefed.aggregation.messages import Advert, Sealed, split_records
 from securefed.aggregation.packing import pack, unpack
 from securefed.aggregation.refusals import (
     BadBox,
@@ -74,7 +75,7 @@ def other_agreement() -> Finding:
 def unusable_key() -> Finding:
     """A client advertises a key with which everybody has the same secret."""
     rig = Rig(7)
-    zero = Advert(bytes(32), bytes(32), bytes(32)).to_bytes()
+    zero = Advert(bytes(32), (bytes(32),), (bytes(32),)).to_bytes()
     return put_aside(rig.run(answer=rewritten(rig, "advertise", lambda data: zero)), BadMembership, TRAITOR)
 
 
@@ -112,11 +113,11 @@ def deal_rubbish() -> Finding:
     rig = Rig(7)
     rig.run_until("share")
     private = load(rig.mind(TRAITOR).secrets.box_key)
-    peers = {place: Advert.of(record[: Advert.SIZE]) for place, record in rig.state.adverts.items()}
+    peers = {place: Advert.of(record[:-SIGNATURE]) for place, record in rig.state.adverts.items()}
 
     def bend(records: bytes) -> bytes:
         bent = []
-        for holder, record in enumerate(split_records(records, SEALED, len(peers))):
+        for holder, record in enumerate(split_records(records, Sealed.size(1), len(peers))):
             sealed = Sealed.of(record)
             key = box_key(rig.session, agree(private, peers[holder].box_key), owner=3, holder=holder)
             content = flip(0)(unseal(key, sealed.box, sealed.commitments))
@@ -130,19 +131,19 @@ def deal_another(secret: str, *, lost: bool) -> Outcome:
     """Let the traitor deal shares of another secret than it advertised."""
     rig = Rig(7)
     rig.run_until("share")
-    changed: dict[str, Any] = {secret: draw(secure())}
+    changed: dict[str, Any] = {secret: (draw(secure()),)}
     rig.change_mind(TRAITOR, secrets=replace(rig.mind(TRAITOR).secrets, **changed))
     return rig.run(answer=lambda phase, name, data: None if lost and (phase, name) == ("mask", TRAITOR) else data)
 
 
 def deal_another_seed() -> Finding:
     """A client deals shares of another self mask than it committed to."""
-    return aborts(deal_another("self_mask", lost=False), BadShare, naming=TRAITOR)
+    return aborts(deal_another("self_masks", lost=False), BadShare, naming=TRAITOR)
 
 
 def deal_another_key() -> Finding:
     """A client deals shares of another key than it advertised, and leaves."""
-    return aborts(deal_another("mask_key", lost=True), BadShare, naming=TRAITOR)
+    return aborts(deal_another("mask_keys", lost=True), BadShare, naming=TRAITOR)
 
 
 def poison() -> Finding:

@@ -113,7 +113,7 @@ def late_client() -> Finding:
     """Declare a client dropped whose masked vector arrived, and take off all of its pairwise masks."""
     rig = Rig(7, dim=DIM, vectors=zeros(Rig(7), DIM))
     private = load(_mask_key_of(rig, "client-6"))
-    adverts = {place: advert.mask_key for place, advert in rig.state.dealt.adverts.items()}
+    adverts = {place: advert.mask_keys[0] for place, advert in rig.state.dealt.adverts.items()}
     rig.run()
     residual = masked(rig)["client-6"].copy()
     for peer, public in adverts.items():
@@ -127,7 +127,7 @@ def late_client() -> Finding:
 def _mask_key_of(rig: Rig, name: str) -> bytes:
     """Return a client's private mask key, as its neighbours' shares would give it."""
     rig.run_until("share")
-    key: bytes = rig.mind(name).secrets.mask_key
+    key: bytes = rig.mind(name).secrets.mask_keys[0]
     rig.run_until("mask")
     return key
 
@@ -140,10 +140,10 @@ def colluders() -> Finding:
     """
     rig = Rig(7, dim=DIM, vectors=zeros(Rig(7), DIM))
     rig.run_until("share")
-    keys = {place: load(rig.mind(rig.session.name(place)).secrets.mask_key) for place in range(2)}
-    seed = rig.mind("client-6").secrets.self_mask
+    keys = {place: load(rig.mind(rig.session.name(place)).secrets.mask_keys[0]) for place in range(2)}
+    seed = rig.mind("client-6").secrets.self_masks[0]
     rig.run_until("mask")
-    adverts = {place: advert.mask_key for place, advert in rig.state.dealt.adverts.items()}
+    adverts = {place: advert.mask_keys[0] for place, advert in rig.state.dealt.adverts.items()}
     rig.run_until("agree")
     known = {p + 1: rig.mind(rig.session.name(p)).shares[6].self_mask for p in range(4)}
     rig.run()
@@ -213,7 +213,7 @@ def search_client() -> Finding:
     secrets = rig.mind("client-0").secrets
     rig.run_until("agree")
     memory = b"".join(as_bytes(found) for found in reachable(rig.clients["client-0"]))
-    needles = [secrets.box_key, secrets.mask_key, secrets.self_mask, rig.vectors["client-0"].tobytes()]
+    needles = [secrets.box_key, *secrets.mask_keys, *secrets.self_masks, rig.vectors["client-0"].tobytes()]
     hits = sum(needle in memory for needle in needles)
     held = sum(len(as_bytes(found)) == 32 for found in reachable(rig.clients["client-0"]))
     rig.run()

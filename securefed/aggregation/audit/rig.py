@@ -12,11 +12,12 @@ from typing import Any, final
 
 import numpy as np
 
+from securefed.aggregation.hand import Hand
 from securefed.aggregation.identity import Federation
 from securefed.aggregation.journal import Journal
 from securefed.aggregation.masked_client import LEAST, MaskedClient
 from securefed.aggregation.masked_server import MaskedServer
-from securefed.aggregation.parameters import Context, Parameters, default_threshold
+from securefed.aggregation.parameters import Context, Deal, Parameters, default_threshold
 from securefed.aggregation.policy import Policy
 from securefed.aggregation.session import Session
 from securefed.aggregation.wire import Kind
@@ -86,7 +87,9 @@ class Rig:
         journals: The clients' memories.
         coins: Where a client's secrets come from, by name; the operating system by default.
         vectors: What clients contribute; by default uniform vectors that are the same in every rig.
-        **changes: Other parameters of the sum.
+        parameters: Of the sum, instead of those that follow from the above.
+        context: What the sum belongs to.
+        before: The rig of the round before, whose parties go on with what was dealt there.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class Rig:
         vectors: Mapping[str, RingVector] | None = None,
         parameters: Parameters | None = None,
         context: Context = CONTEXT,
+        before: Rig | None = None,
     ) -> None:
         names = tuple(f"client-{place}" for place in range(clients))
         self.parameters = parameters or Parameters(
@@ -109,12 +113,20 @@ class Rig:
         self.members = members or Federation.throwaway(self.parameters.cohort, rng=secure())
         self.session = Session(self.parameters, self.members.roster)
         self.vectors = vectors or {name: small_vector(name, dim) for name in self.parameters.cohort}
-        self.server = MaskedServer(self.session, self.members.server)
+        dealt = before.server.dealt if before else None
+        self.server: MaskedServer = MaskedServer(self.session, self.members.server, dealt=dealt)
+        self.hands: dict[str, Hand] = before.hands if before else {name: Hand() for name in self.parameters.cohort}
         self.clients: dict[str, MaskedClient] = {}
         for name in self.parameters.cohort:
             identity, journal = self.members.clients[name], (journals or {}).get(name)
             self.clients[name] = MaskedClient(
-                self.session, identity, self.vectors[name], rng=coins(name), policy=policy, journal=journal
+                self.session,
+                identity,
+                self.vectors[name],
+                rng=coins(name),
+                policy=policy,
+                journal=journal,
+                hand=self.hands[name],
             )
         self.wire: dict[tuple[str, str, str], bytes] = {}
 
@@ -215,4 +227,25 @@ def in_context(
         members=rig.members,
         vectors=rig.vectors,
         journals=journals,
+    )
+
+
+def dealt_for(rounds: int, clients: int = 5, *, dim: int = 8) -> Rig:
+    """Return the rig of the first of several rounds that one deal serves."""
+    deal = Deal(first=CONTEXT.round, rounds=rounds)
+    vectors = {f"client-{place}": small_vector(f"client-{place}", dim) for place in range(clients)}
+    return Rig(clients, dim=dim, vectors=vectors, context=replace(CONTEXT, dealt=deal))
+
+
+def following(rig: Rig, *, journals: Mapping[str, Journal] | None = None, **changes: object) -> Rig:
+    """Return the rig of the round after another one, with what was dealt there."""
+    before = rig.parameters.context
+    model = bytes([before.round]) * 32
+    context = replace(before, round=before.round + 1, model=model, previous=rig.server.transcript.head)
+    return Rig(
+        parameters=replace(rig.parameters, context=replace(context, **changes)),  # type: ignore[arg-type]
+        members=rig.members,
+        vectors=rig.vectors,
+        journals=journals,
+        before=rig,
     )

@@ -12,7 +12,7 @@ from securefed.aggregation.audit.rig import Rig, in_context
 from securefed.aggregation.audit.row import Finding, Row
 from securefed.aggregation.journal import Journal
 from securefed.aggregation.members import Members
-from securefed.aggregation.messages import SEALED
+from securefed.aggregation.messages import Sealed
 from securefed.aggregation.refusals import (
     BadBox,
     BadMembership,
@@ -27,6 +27,7 @@ from securefed.aggregation.wire import Kind, decode, encode
 from securefed.errors import OutOfTurn, SecureFedError, ThresholdError
 
 FIRST = "client-0"
+SEALED = Sealed.size(1)
 
 
 def survivors_shown(rig: Rig, alive: Members, place: int) -> bytes:

@@ -36,7 +36,7 @@ def unmask(rig: Rig, target: int, holders: Collection[int]) -> bool:
     except ValueError:
         return False
     pairs = {
-        peer: pair_mask_key(rig.session, target, peer, agree(secret, advert.mask_key))
+        peer: pair_mask_key(rig.session, target, peer, agree(secret, advert.mask_keys[0]))
         for peer, advert in adverts.items()
         if peer != target
     }

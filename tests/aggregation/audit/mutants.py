@@ -6,6 +6,7 @@ These exist in the tests only; nothing in the package can switch a defence off.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from securefed.aggregation import (
     client_states,
     derivations,
     desk,
+    hand,
     keys,
     masks,
     member,
@@ -25,9 +27,10 @@ from securefed.aggregation import (
     wire,
 )
 from securefed.aggregation import session as session_module
-from securefed.aggregation.client_states import KnowsKeys, KnowsShares, KnowsSurvivors, KnowsVector
+from securefed.aggregation.client_states import KnowsShares, KnowsSurvivors, KnowsVector
 from securefed.aggregation.journal import Journal
 from securefed.aggregation.masked_client import MaskedClient
+from securefed.aggregation.messages import Sealed
 from securefed.aggregation.parameters import Parameters
 from securefed.aggregation.policy import Policy
 from securefed.aggregation.session import Session
@@ -232,11 +235,11 @@ def unchecked_shares(patch: Patch) -> None:
 def unchecked_boxes(patch: Patch) -> None:
     """A holder keeps whatever it is dealt."""
 
-    def trusting(self, owner, record):
-        content = keys.unseal(self.inbound[owner], record.box, record.commitments)
-        return client_states.HeldShares(content[:32], content[32:])
+    def trusting(member, owner, sealed, key):
+        content = keys.unseal(key, sealed.box, sealed.commitments)
+        return [hand.HeldShares(*pair) for pair in zip(*Sealed.shares(content), strict=True)]
 
-    patch.setattr(KnowsKeys, "_open", trusting)
+    patch.setattr(hand, "opened", trusting)
 
 
 def unchecked_secrets(patch: Patch) -> None:
@@ -297,10 +300,7 @@ def unchecked_plan(patch: Patch) -> None:
     """A client takes part in whatever plan the server names."""
 
     def obliging(self, request):
-        secrets = client_states.Secrets(*(shamir.draw(self.rng) for _ in range(3)))
-        advert = secrets.advert(self.member)
-        state = client_states.KnowsSecrets(self.member, self.vector, self.rng, secrets, advert)
-        return self.member.write(Kind.ADVERT, advert.encode()), state
+        return self._advertise()
 
     patch.setattr(KnowsVector, "answer", obliging)
 
@@ -337,6 +337,67 @@ def truncated_total(patch: Patch) -> None:
     from securefed.aggregation.audit import privacy
 
     patch.setattr(privacy, "total_digest", blind)
+
+
+def deals_forever(patch: Patch) -> None:
+    """A hand gives out a round's secrets as often as it is asked."""
+    patch.setattr(hand.Hand, "take", lambda self, slot: (self._own[slot], self._shares[slot]))
+
+
+def one_secret_for_all_rounds(patch: Patch) -> None:
+    """All rounds of a deal have the same secrets."""
+
+    def lazy(cls, rounds, rng):
+        box_key, mask_key, self_mask = (shamir.draw(rng) for _ in range(3))
+        return cls(box_key, (mask_key,) * rounds, (self_mask,) * rounds)
+
+    patch.setattr(hand.Secrets, "draw", classmethod(lazy))
+    patch.setattr(server_states, "refuse_unusable", lambda advert, seen: None)
+    patch.setattr(client_states.KnowsSecrets, "_refuse_swapped_keys", lambda self, adverts: None)
+
+
+def remembers_past_rounds(patch: Patch) -> None:
+    """A hand keeps the secrets of rounds that are over."""
+    take = hand.Hand.take
+
+    def hoarding(self, slot):
+        self.past = [*getattr(self, "past", []), self._own[slot]]
+        return take(self, slot)
+
+    patch.setattr(hand.Hand, "take", hoarding)
+
+
+def inboxes_once(patch: Patch) -> None:
+    """The server shows every client its inbox once, whether it arrives or not."""
+    patch.setattr(desk.Dealt, "after", lambda self, alive: replace(self, waiting=self.waiting.without(self.waiting)))
+
+
+def inboxes_again(patch: Patch) -> None:
+    """A client takes another inbox for the one that it has opened."""
+    pick_up, open_inbox = hand.Hand.pick_up, hand.Hand.open
+
+    def keeping(self, deal, graph, own, boxes):
+        pick_up(self, deal, graph, own, boxes)
+        self.kept = boxes
+
+    def forgetful(self, member, payload):
+        self.sharing, self._boxes = None, self.kept
+        open_inbox(self, member, payload)
+
+    patch.setattr(hand.Hand, "pick_up", keeping)
+    patch.setattr(hand.Hand, "open", forgetful)
+
+
+def rounds_of_one_deal_alike(patch: Patch) -> None:
+    """Messages and masks are bound to the deal, not to the round."""
+    patch.setattr(Session, "context", property(lambda self: self.deal))
+
+
+def unchecked_deal(patch: Patch) -> None:
+    """A record may say what it likes about keys that were dealt before."""
+    read = verification._Reader._read_dealt
+    patch.setattr(verification.Dealing, "__eq__", lambda self, other: True)
+    patch.setattr(verification._Reader, "_read_dealt", lambda self, before: read(self, before or object()))
 
 
 def vectors_in_clear(patch: Patch) -> None:
@@ -379,5 +440,12 @@ MUTANTS: dict[Callable[[Patch], None], str] = {
     unchained_transcript: "P11",
     truncated_total: "P12",
     vectors_in_clear: "P01",
+    deals_forever: "D01",
+    one_secret_for_all_rounds: "D02",
+    remembers_past_rounds: "D03",
+    inboxes_once: "D07",
+    inboxes_again: "D10",
+    rounds_of_one_deal_alike: "D12",
+    unchecked_deal: "D14",
 }
 """Every mutant, with a row that must turn red."""
