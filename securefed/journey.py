@@ -75,11 +75,12 @@ class Journey:
         decryptor = Decryptor.throwaway(self.members.roster, rng=randomness.secure())
         self._start(known)
         state, head = known.state(self.materials.adapter), known.head
+        dealt = not known.attempt  # this process has dealt the parts of the pass that it is in
         for number in range(known.number + 1, plan.rounds + 1):
-            first = number == known.number + 1
-            done = self._lost(state, head, number) if known.attempt and first else None
-            if known.attempt and (first if done is None else number == known.number + 2):
+            done = self._lost(state, head, number) if known.attempt and number == known.number + 1 else None
+            if done is None and not dealt:
                 self._check_parts(number)
+                dealt = True
             done = done or run_round(
                 plan,
                 state,

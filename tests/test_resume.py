@@ -215,6 +215,9 @@ def test_a_shuffled_order_is_not_resumed_within_a_pass(plan, tmp_path):
     interrupt(shuffled, tmp_path / "between", dying(rounds, "secure_sum", 3))
     runs.resume(tmp_path / "between", rng=seeded_sources)
     assert charges(tmp_path / "between") == [4, 4, 4, 4]
+    interrupt(shuffled, tmp_path / "begun", dying(Checkpoint, "write", 4))
+    with pytest.raises(ConfigError, match="round 4 is in the middle of a pass"):
+        runs.resume(tmp_path / "begun", rng=seeded_sources)  # round 3, lost, had dealt the parts of round 4
 
 
 KILLED = """
