@@ -85,7 +85,7 @@ class Job:
                 self._write(done, metrics)
 
             def observe(number: int, phase: str, exchange: Exchange) -> None:
-                dropped = {name: str(dropout.reason) for name, dropout in exchange.dropped.items()}
+                dropped = {name: str(dropout) for name, dropout in exchange.dropped.items()}
                 sizes = {"sent": exchange.sent, "received": exchange.received, "seconds": exchange.seconds}
                 metrics.append(kind="phase", number=number, phase=phase, dropped=dropped, **sizes)
 

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import final
 
+DETAIL = 300
+"""Characters of a detail that are written down: it comes from the other side."""
+
 
 @final
 class Reason(StrEnum):
@@ -35,6 +38,10 @@ class Dropout:
 
     reason: Reason
     detail: str = ""
+
+    def __str__(self) -> str:
+        """Return both in a line that a log can take."""
+        return f"{self.reason}: {self.detail[:DETAIL]}" if self.detail else str(self.reason)
 
 
 @final

@@ -94,10 +94,12 @@ def _alone(entries: list[Entry], delta: float) -> float:
 
 def _by_round(book: Book, record: RunRecord) -> Json:
     """Return what one client's data had spent, over all runs, before this run and after each of its rounds."""
-    first = next(place for place, entry in enumerate(book.entries) if entry.run == record.start.run)
-    last = {entry.round: place for place, entry in enumerate(book.entries) if entry.run == record.start.run}
+    own = [(place, entry.round) for place, entry in enumerate(book.entries) if entry.run == record.start.run]
+    first = own[0][0] if own else len(book.entries)
     events = book.events
-    spent = [epsilon(tuple(events[: last[number] + 1]), record.plan.delta, "coalition") for number in _rounds(record)]
+    # A round that the client was not in ends where the one before it did.
+    ends = [max((place + 1 for place, of in own if of <= number), default=first) for number in _rounds(record)]
+    spent = [epsilon(tuple(events[:end]), record.plan.delta, "coalition") for end in ends]
     before = epsilon(tuple(events[:first]), record.plan.delta, "coalition")
     return {
         "before_this_run": before,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
@@ -145,25 +146,35 @@ def _check_adapter(folder: Path, record: RunRecord) -> None:
 
 
 def _check_charges(record: RunRecord) -> None:
-    """Every step of a private run was charged to every client, as the plan says."""
+    """Whatever is in a sum was charged, as the plan says; who dropped out may have paid."""
     plan, run = record.plan, record.start.run
     if not plan.private:
         return
     if set(record.ledgers) != set(plan.cohort):
         raise VerificationError("there is not exactly one ledger for each client of the plan", where="ledger")
     batches = plan.batches(run)
-    expected = [batches.event_of(step) for step in range(1, plan.rounds * plan.steps + 1)]
-    rounds = [number for number in range(1, plan.rounds + 1) for _ in range(plan.steps)]
     for name, book in record.ledgers.items():
         where = f"ledger/{name}.jsonl"
         own = [(line, entry) for line, entry in enumerate(book.entries, 2) if entry.run == run]
-        if [entry.round for _, entry in own] != rounds:
+        steps = Counter(entry.round for _, entry in own)
+        if not _is_covered(record, name, steps) or [entry.round for _, entry in own] != sorted(steps.elements()):
             raise VerificationError(
-                f"it does not hold {plan.steps} charges for each of {plan.rounds} rounds", where=where
+                f"it does not hold {plan.steps} charges for each round of {plan.rounds} in whose sum the client is",
+                where=where,
             )
-        for (line, entry), event in zip(own, expected, strict=True):
-            if entry.event != event or entry.plan_digest != plan.digest:
+        seen: Counter[int] = Counter()
+        for line, entry in own:
+            seen[entry.round] += 1
+            expected = batches.event_of((entry.round - 1) * plan.steps + seen[entry.round])
+            if entry.event != expected or entry.plan_digest != plan.digest:
                 raise VerificationError("it was charged for something else than the plan", where=f"{where}:{line}")
+
+
+def _is_covered(record: RunRecord, name: str, steps: Counter[int]) -> bool:
+    """Tell whether a client was charged for all that is in sums, and for nothing that the plan does not have."""
+    full = record.plan.steps
+    paid = all(steps[line.number] == full for line in record.rounds if name in line.survivors)
+    return paid and all(1 <= number <= record.plan.rounds and count <= full for number, count in steps.items())
 
 
 def _check_signatures(folder: Path, record: RunRecord) -> None:

@@ -12,7 +12,7 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from securefed.errors import ConfigError
-from securefed.federation.courier import Refused, Unreachable, carry
+from securefed.federation.courier import Refused, carry
 from securefed.federation.flower.records import unwrap, wrap, wrap_refusal
 
 app = ClientApp()
@@ -20,10 +20,14 @@ app = ClientApp()
 
 @app.query("securefed")
 def courier(message: Message, context: Context) -> Message:
-    """Carry one message; the context stays as empty as it came."""
+    """Carry one message; the context stays as empty as it came.
+
+    Raises:
+        Unreachable: If there is no agent; Flower tells the server so.
+    """
     try:
         content = wrap(carry(agent_of(context), unwrap(message.content)))
-    except (Refused, Unreachable) as error:
+    except Refused as error:
         content = wrap_refusal(str(error))
     return Message(content, reply_to=message)
 

@@ -11,15 +11,14 @@
       logs/            one a party
       run/             what comes of it
 
-Servers listen on the loopback address alone. Every process is in a group of its own, and is ended by its own id
-together with what it has started; nothing else is touched.
+Servers listen on the loopback address alone. Every process is ended by its own id together with what it has started
+(:mod:`securefed.federation.flower.processes`); nothing else is touched.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import ssl
 import subprocess
@@ -29,7 +28,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
@@ -37,6 +36,7 @@ from securefed.errors import ConfigError, SecureFedError
 from securefed.federation import greeting, kits
 from securefed.federation.courier import Unreachable, carry
 from securefed.federation.flower import app, certificates
+from securefed.federation.flower.processes import Process
 from securefed.federation.flower.quiet import QUIET
 from securefed.plan import Plan
 from securefed.rng import Source
@@ -45,77 +45,11 @@ from securefed.runs import create_folder
 START = 180.0
 """Seconds that a party may take to start."""
 
-END = 20.0
-"""Seconds that a party may take to end by itself."""
-
 TRIES = 5
 """How often a SuperNode is registered: a SuperLink on a busy machine does not always answer in time."""
 
 AGENT = (sys.executable, "-m", "securefed.federation.process")
 """How an agent is started; policy and socket follow."""
-
-
-@final
-@dataclass(slots=True)
-class Process:
-    """A party's process, its children, and its log."""
-
-    command: Sequence[str]
-    log: Path
-    environment: dict[str, str] = field(repr=False)
-    _process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it, or start it again."""
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own command, no shell
-                self.command,
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                env=self.environment,
-                start_new_session=True,
-            )
-
-    @property
-    def pid(self) -> int:
-        """Its id, which is also its group's."""
-        if self._process is None:
-            raise ConfigError(f"{self.command[0]} has not been started")
-        return self._process.pid
-
-    @property
-    def code(self) -> int | None:
-        """Its exit code, or None while it runs."""
-        return None if self._process is None else self._process.poll()
-
-    def kill(self) -> None:
-        """End it and its children at once, as a power cut would."""
-        self._signal(signal.SIGKILL)
-        self._wait(END)
-
-    def end(self) -> None:
-        """End it and its children: asked first, killed if they do not listen."""
-        if self._process is None:
-            return
-        self._signal(signal.SIGTERM)
-        if not self._wait(END):
-            self._signal(signal.SIGKILL)
-            self._wait(END)
-
-    def _signal(self, number: signal.Signals) -> None:
-        try:
-            os.killpg(self.pid, number)
-        except ProcessLookupError:
-            return
-
-    def _wait(self, seconds: float) -> bool:
-        try:
-            if self._process is not None:
-                self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
 
 
 @final
