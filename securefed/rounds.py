@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, final
 
 import numpy as np
+from safetensors.numpy import save
 
 from securefed.aggregation.base import SecureSum, never, secure_sum, unrecorded
 from securefed.aggregation.decryptor import Decryptor
@@ -250,7 +251,7 @@ def parameters_of(
     context = Context(
         task=run,
         round=number,
-        model=hashlib.sha256(adapter.vector().tobytes()).digest(),
+        model=_digest(adapter),
         plan=bytes.fromhex(plan.digest),
         attempt=attempt,
         previous=previous,
@@ -263,6 +264,14 @@ def parameters_of(
         context=context,
         limit=plan.encoding.largest_sum,
     )
+
+
+def _digest(adapter: Adapter) -> bytes:
+    """Return the SHA-256 of everything that clients are told of an adapter."""
+    kept = adapter.kept()
+    if kept.keys() == {"vector"}:
+        return hashlib.sha256(kept["vector"].tobytes()).digest()
+    return hashlib.sha256(save({name: np.ascontiguousarray(tensor) for name, tensor in kept.items()})).digest()
 
 
 def sum_of(

@@ -9,15 +9,17 @@ import pytest
 import torch
 
 from securefed import rounds
+from securefed.adapters import flora
 from securefed.aggregation.masked import MaskedSum
 from securefed.aggregation.plain import PlainSum
 from securefed.errors import BudgetExceeded, ConfigError, ThresholdError
 from securefed.privacy import shares
 from securefed.privacy.ledger import Ledger
 from securefed.rng import secure, seeded
-from securefed.rounds import ServerState, contribution, run_round
+from securefed.rounds import ServerState, contribution, parameters_of, run_round
 from securefed.training import clipped_sum
 from tests import toys
+from tests.adapters import texts
 
 
 @pytest.fixture
@@ -254,3 +256,16 @@ def test_another_cohort_than_the_plans_is_refused_before_anything_is_charged(led
         with pytest.raises(ConfigError, match="make another plan"):
             run_round(plan, ServerState.initial(toys.adapter()), others, run="r", number=1, rng=repeatable)
     assert not any(book.read().entries for book in books.values())
+
+
+def test_a_sum_is_bound_to_all_that_clients_are_told_of_the_adapter_not_to_the_trained_half_alone():
+    plan, start = toys.plan(), flora.exact(texts.low_rank(("out",)), trained="alternating")
+    other = replace(start, parameters=start.parameters + start.is_a)
+    models = [
+        parameters_of(plan, each, run="run", number=1, previous=bytes(32)).context.model
+        for each in (start, other, start.settled().settled())
+    ]
+
+    assert np.array_equal(start.vector(), other.vector())
+    assert models[0] != models[1]
+    assert models[0] == models[2]

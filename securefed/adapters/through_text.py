@@ -8,6 +8,7 @@ little on small models and too much on large ones: those are trained in :mod:`se
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal, Self, final
@@ -143,6 +144,17 @@ class ThroughText(CosineModel, Adapter):
     def settled(self) -> Self:
         """Return the adapter with the other factor's turn, if they alternate."""
         return replace(self, turn=not self.turn) if self.trained == "alternating" else self
+
+    def kept(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Return all parameters, and whose turn it is: the vector may be one of two factors."""
+        return {"parameters": self.parameters.numpy(), "turn": np.array([self.turn], dtype=np.float64)}
+
+    def restored(self, kept: Mapping[str, npt.NDArray[np.float64]]) -> Self:
+        """Return the adapter with kept parameters and turn."""
+        parameters = torch.from_numpy(kept["parameters"].copy())
+        with torch.no_grad():
+            text = self.encoder.texts(parameters)
+        return replace(self, parameters=parameters, text=text, turn=bool(kept["turn"][0]))
 
     def zero_shot(self, features: Tensor) -> Tensor:
         """Return CLIP's own class scores, shape ``(n, classes)``."""

@@ -6,15 +6,14 @@ privacy. SQLite keeps it durable and lets one process write.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import final
 
+from securefed.aggregation.exclusive import opened
 from securefed.aggregation.parameters import Context
 from securefed.aggregation.refusals import Replay
-from securefed.errors import ConfigError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS begun (task TEXT, round INTEGER, attempt INTEGER, PRIMARY KEY (task, round, attempt));
@@ -36,15 +35,7 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        path.touch(mode=0o600, exist_ok=True)
-        self._database = sqlite3.connect(path, isolation_level=None, timeout=0)
-        try:
-            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._database.executescript(f"BEGIN EXCLUSIVE; {_SCHEMA} COMMIT;")
-        except sqlite3.DatabaseError as error:
-            self._database.close()
-            raise ConfigError(f"the journal {path} cannot be used: {error}. Is another client using it?") from error
+        self._database = opened(path, _SCHEMA)
 
     def begin(self, context: Context) -> None:
         """Note that a round is begun.

@@ -142,9 +142,7 @@ class Agent:
             raise WrongContext("the round belongs to another plan than the one that this client's owner chose")
         if not 1 <= opening.round <= plan.rounds:
             raise WrongContext(f"round {opening.round} is not one of the plan's {plan.rounds}")
-        if opening.vector.shape != (plan.dim,):
-            raise Malformed(f"the adapter has shape {opening.vector.shape}, the plan's has ({plan.dim},)")
-        adapter = owner.adapter.moved_to(opening.vector)
+        adapter = _restored(owner.adapter, opening)
         parameters = parameters_of(
             plan,
             adapter,
@@ -158,3 +156,15 @@ class Agent:
             contribution, plan, adapter, owner.client, run=opening.task, number=opening.round, rng=noise
         )
         return Session(parameters, owner.roster), contribute
+
+
+def _restored(adapter: Adapter, opening: Opening) -> Adapter:
+    """Return the adapter that a round starts from.
+
+    Raises:
+        Malformed: If the opening's has other parts than the plan's.
+    """
+    planned, told = ({name: tensor.shape for name, tensor in kept.items()} for kept in (adapter.kept(), opening.kept))
+    if told != planned:
+        raise Malformed(f"the adapter has parts of shape {told}, the plan's has {planned}")
+    return adapter.restored(opening.kept)

@@ -112,5 +112,5 @@ class Job:
         """Write down a round that is over: its record, and how good the adapter is."""
         path = self.out / "transcript" / f"{done.number:04d}.jsonl"
         path.write_text("".join(f"{line}\n" for line in done.transcript), encoding="utf-8")
-        accuracy = self.materials.test.accuracy(self.materials.adapter.moved_to(done.vector))
+        accuracy = self.materials.test.accuracy(self.materials.adapter.restored(done.kept))
         metrics.append(kind="round", number=done.number, accuracy=accuracy, survivors=done.survivors)

@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Self, final
 
 import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load, save
 
+from securefed.aggregation.exclusive import opened
 from securefed.encoding import Vector
 from securefed.errors import ConfigError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS task (digest BLOB, name TEXT);
 CREATE TABLE IF NOT EXISTS round (
-    number INTEGER PRIMARY KEY, attempt INTEGER, vector BLOB, velocity BLOB, head BLOB, survivors TEXT, transcript TEXT
+    number INTEGER PRIMARY KEY, attempt INTEGER, state BLOB, head BLOB, survivors TEXT, transcript TEXT
 );
 CREATE TABLE IF NOT EXISTS attempt (number INTEGER PRIMARY KEY, attempt INTEGER);
 CREATE TABLE IF NOT EXISTS phase (place INTEGER PRIMARY KEY);
@@ -36,7 +39,7 @@ class Finished:
 
     Attributes:
         number: From 1.
-        vector: The adapter after it, shape ``(dim,)``.
+        kept: What the server keeps of the adapter after it (:meth:`securefed.adapters.base.Adapter.kept`), by name.
         velocity: The momentum after it, shape ``(dim,)``.
         head: Of its record.
         survivors: Who is in its sum.
@@ -44,7 +47,7 @@ class Finished:
     """
 
     number: int
-    vector: Vector = field(repr=False)
+    kept: Mapping[str, npt.NDArray[np.float64]] = field(repr=False)
     velocity: Vector = field(repr=False)
     head: bytes
     survivors: tuple[str, ...]
@@ -66,15 +69,7 @@ class Memory:
 
     def __init__(self, path: Path, *, digest: bytes, task: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600, exist_ok=True)
-        self._database = sqlite3.connect(path, isolation_level=None, timeout=0)
-        try:
-            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._database.executescript(f"BEGIN EXCLUSIVE; {_SCHEMA} COMMIT;")
-        except sqlite3.DatabaseError as error:
-            self._database.close()
-            raise ConfigError(f"{path} cannot be used: {error}. Is another server using it?") from error
+        self._database = opened(path, _SCHEMA)
         known = self._database.execute("SELECT digest, name FROM task").fetchone()
         if known is None:
             self._database.execute("INSERT INTO task VALUES (?, ?)", (digest, task))
@@ -84,30 +79,18 @@ class Memory:
 
     def finished(self) -> tuple[Finished, ...]:
         """Return the rounds that are over, in order."""
-        rows = self._database.execute(
-            "SELECT number, vector, velocity, head, survivors, transcript FROM round ORDER BY number"
-        )
+        rows = self._database.execute("SELECT number, state, head, survivors, transcript FROM round ORDER BY number")
         return tuple(
-            Finished(
-                number,
-                np.frombuffer(vector, dtype="<f8").astype(np.float64),
-                np.frombuffer(velocity, dtype="<f8").astype(np.float64),
-                head,
-                tuple(json.loads(survivors)),
-                tuple(json.loads(transcript)),
-            )
-            for number, vector, velocity, head, survivors, transcript in rows
+            Finished(number, *_unpacked(state), head, tuple(json.loads(survivors)), tuple(json.loads(transcript)))
+            for number, state, head, survivors, transcript in rows
         )
 
     def finish(self, done: Finished) -> None:
         """Write down that a round is over, and forget its answers."""
-        vectors = (done.vector.astype("<f8").tobytes(), done.velocity.astype("<f8").tobytes())
         lists = (json.dumps(done.survivors), json.dumps(done.transcript))
         with self._writing():
-            attempt = self.attempt(done.number)
-            self._database.execute(
-                "INSERT INTO round VALUES (?, ?, ?, ?, ?, ?, ?)", (done.number, attempt, *vectors, done.head, *lists)
-            )
+            values = (done.number, self.attempt(done.number), _packed(done), done.head, *lists)
+            self._database.execute("INSERT INTO round VALUES (?, ?, ?, ?, ?, ?)", values)
             self._forget_answers()
 
     def attempt(self, number: int) -> int:
@@ -153,6 +136,17 @@ class Memory:
 
     def _writing(self) -> _Writing:
         return _Writing(self._database)
+
+
+def _packed(done: Finished) -> bytes:
+    tensors = {f"adapter.{name}": np.ascontiguousarray(tensor) for name, tensor in done.kept.items()}
+    return save(tensors | {"velocity": done.velocity})
+
+
+def _unpacked(state: bytes) -> tuple[dict[str, npt.NDArray[np.float64]], Vector]:
+    tensors = load(state)
+    velocity = tensors.pop("velocity")
+    return {name.removeprefix("adapter."): tensor for name, tensor in tensors.items()}, velocity
 
 
 @final

@@ -3,23 +3,27 @@
 ::
 
     0   4   "SFOP"
-    4   .   CBOR array: round, attempt, task, SHA-256 of the plan, head of the record before, adapter vector, PLAN frame
+    4   .   CBOR array: round, attempt, task, SHA-256 of the plan, head of the record before, adapter, PLAN frame
 
-The opening itself is not signed. Everything in it goes into the context of the sum, and the PLAN, which the server has
-signed, names that context: an opening that anybody changed does not belong to its PLAN and is refused, before a record
-is looked at or a ledger charged.
+The adapter is what its server keeps of it (:meth:`securefed.adapters.base.Adapter.kept`), as a safetensors file of
+float64. The opening itself is not signed. Everything in it goes into the context of the sum, and the PLAN, which the
+server has signed, names that context: an opening that anybody changed does not belong to its PLAN and is refused,
+before a record is looked at or a ledger charged.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self, final
 
 import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from securefed.aggregation.refusals import Malformed
 from securefed.aggregation.wire import decode, encode
-from securefed.encoding import Vector
 
 MAGIC = b"SFOP"
 
@@ -35,7 +39,7 @@ class Opening:
         task: Name of the run.
         plan: SHA-256 of the plan, 32 bytes.
         previous: Head of the record of the round before, 32 bytes.
-        vector: The adapter's trainable parameters, float64, shape ``(dim,)``.
+        kept: The adapter before the round, by name, float64.
         frame: The PLAN frame of the sum.
     """
 
@@ -44,13 +48,13 @@ class Opening:
     task: str
     plan: bytes
     previous: bytes
-    vector: Vector = field(repr=False)
+    kept: Mapping[str, npt.NDArray[np.float64]] = field(repr=False)
     frame: bytes = field(repr=False)
 
     def to_bytes(self) -> bytes:
         """Return the request."""
-        vector = self.vector.astype("<f8").tobytes()
-        strings = [self.task.encode(), self.plan, self.previous, vector, self.frame]
+        adapter = save({name: np.ascontiguousarray(tensor) for name, tensor in self.kept.items()})
+        strings = [self.task.encode(), self.plan, self.previous, adapter, self.frame]
         return MAGIC + encode([self.round, self.attempt], strings)
 
     @classmethod
@@ -58,19 +62,26 @@ class Opening:
         """Return what a request says.
 
         Raises:
-            Malformed: If it is not an opening, or its vector holds something else than finite numbers.
+            Malformed: If it is not an opening, or its adapter holds something else than finite numbers.
         """
         (number, attempt), (task, plan, previous, packed, frame) = decode(request[len(MAGIC) :], numbers=2, strings=5)
-        if len(packed) % 8:
-            raise Malformed(f"a vector of {len(packed)} bytes is not made of numbers of 8 bytes")
-        vector = np.frombuffer(packed, dtype="<f8").astype(np.float64)
-        if not np.isfinite(vector).all():
-            raise Malformed("the adapter holds a value that is not a finite number")
         try:
             name = task.decode()
         except UnicodeDecodeError as error:
             raise Malformed("the task's name is not UTF-8") from error
-        return cls(round=number, attempt=attempt, task=name, plan=plan, previous=previous, vector=vector, frame=frame)
+        kept = _unpacked(packed)
+        return cls(round=number, attempt=attempt, task=name, plan=plan, previous=previous, kept=kept, frame=frame)
+
+
+def _unpacked(packed: bytes) -> dict[str, npt.NDArray[np.float64]]:
+    try:
+        kept = load(packed)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise Malformed(f"the adapter is not a safetensors file: {error}") from error
+    for name, tensor in kept.items():
+        if tensor.dtype != np.float64 or not np.isfinite(tensor).all():
+            raise Malformed(f"the adapter holds in {name!r} a value that is not a finite number of 8 bytes")
+    return kept
 
 
 def is_opening(request: bytes) -> bool:

@@ -100,7 +100,7 @@ class Server:
         if not over:
             return state, bytes(DIGEST)
         last = over[-1]
-        return ServerState(state.adapter.moved_to(last.vector), last.velocity), last.head
+        return ServerState(state.adapter.restored(last.kept), last.velocity), last.head
 
     def _round(self, number: int) -> Round:
         while True:
@@ -113,8 +113,8 @@ class Server:
                 if carried.phase not in FIRST_PHASES or attempt + 1 >= self.task.attempts:
                     raise
                 continue
-            vector, velocity = done.state.adapter.vector(), done.state.velocity
-            self.memory.finish(Finished(number, vector, velocity, done.head, done.survivors, done.transcript))
+            kept, velocity = done.state.adapter.kept(), done.state.velocity
+            self.memory.finish(Finished(number, kept, velocity, done.head, done.survivors, done.transcript))
             return done
 
 
@@ -139,7 +139,7 @@ class _Sum:
             task=task.name,
             plan=bytes.fromhex(task.plan.digest),
             previous=previous,
-            vector=state.adapter.vector(),
+            kept=state.adapter.kept(),
             frame=b"",
         )
         self.phase = ""

@@ -137,6 +137,18 @@ def test_alternating_trains_one_factor_a_round_and_local_steps_do_not_change_the
     assert torch.equal(third.parameters[is_a], first.parameters[is_a] - 1)
 
 
+@pytest.mark.parametrize("trained", ["both", "b", "alternating"])
+def test_what_is_kept_restores_both_factors_and_whose_turn_it_is(trained):
+    start = exact(trained)
+    later = start.moved_to(start.vector() + 1).settled()
+    restored = start.restored(later.kept())
+
+    assert np.array_equal(restored.vector(), later.vector())
+    assert torch.equal(restored.parameters, later.parameters)
+    assert torch.equal(restored.text, later.text)
+    assert np.array_equal(restored.settled().vector(), later.settled().vector())
+
+
 def test_separate_averaging_is_not_the_mean_change_but_is_if_one_factor_is_shared():
     found = exact()
     lora, random = found.encoder.lora, seeded(7).generator()

@@ -66,7 +66,7 @@ def test_one_process_at_a_time_writes_a_private_file(path):
     journal = Journal(path)
     journal.begin(context())
 
-    with pytest.raises(ConfigError, match="another client"):
+    with pytest.raises(ConfigError, match="another process"):
         Journal(path)
     assert path.stat().st_mode & 0o777 == 0o600
 
@@ -75,7 +75,7 @@ def test_journals_of_one_process_are_closed_whatever_happens(tmp_path):
     folder = tmp_path / "journals"
     with open_journals(folder, ["ann", "bob"]) as journals:
         journals["ann"].begin(context())
-        with pytest.raises(ConfigError, match="another client"), open_journals(folder, ["cyd", "ann"]):
+        with pytest.raises(ConfigError, match="another process"), open_journals(folder, ["cyd", "ann"]):
             pass
         Journal(folder / "cyd.sqlite").close()
 

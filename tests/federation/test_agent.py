@@ -42,7 +42,7 @@ def opening(parties, *, name=NAME, signed_by=None, plan=None, threshold=None, ve
     server = MaskedServer(Session(public, parties.members.roster), signed_by or parties.members.server)
     return Opening(
         plan=bytes.fromhex(plan.digest),
-        vector=adapter.vector() if vector is None else vector,
+        kept=adapter.kept() if vector is None else {"vector": vector},
         frame=server.requests()[name],
         **values,
     )
@@ -57,7 +57,7 @@ def refused(parties, request, kind, message=None):
 def test_an_opening_is_what_its_bytes_say(parties):
     found = Opening.of(opening(parties, previous=b"p" * 32).to_bytes())
     assert (found.round, found.attempt, found.task, found.previous) == (1, 0, RUN, b"p" * 32)
-    assert np.array_equal(found.vector, toys.adapter().vector())
+    assert np.array_equal(found.kept["vector"], toys.adapter().vector())
 
 
 @pytest.mark.parametrize(

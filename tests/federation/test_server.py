@@ -99,7 +99,7 @@ def kept(parties):
 def test_a_memory_is_one_runs_alone(federate, tmp_path):
     parties = federate(toys.plan())
     digest = bytes.fromhex(parties.plan.digest)
-    with Memory(tmp_path / "memory", digest=digest, task="one"), pytest.raises(ConfigError, match="another server"):
+    with Memory(tmp_path / "memory", digest=digest, task="one"), pytest.raises(ConfigError, match="another process"):
         Memory(tmp_path / "memory", digest=digest, task="one")
     for other in ({"digest": bytes(32), "task": "one"}, {"digest": digest, "task": "two"}):
         with pytest.raises(ConfigError, match="belongs to run 'one'"):

