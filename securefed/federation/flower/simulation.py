@@ -28,7 +28,8 @@ from typing import final
 from securefed.errors import ConfigError, SecureFedError
 from securefed.federation import kits
 from securefed.federation.flower import app
-from securefed.federation.flower.deployment import Process, answers, environment, flwr, free_port, program, wait
+from securefed.federation.flower.deployment import answers, environment, flwr, free_port, program, wait
+from securefed.federation.flower.processes import Process
 from securefed.plan import Plan
 from securefed.rng import Source
 from securefed.runs import create_folder
