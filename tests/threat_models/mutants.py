@@ -73,6 +73,15 @@ def noise_in_wrong_units(patch: Patch) -> None:
     patch.setattr(SumOfShares, "draw", draw)
 
 
+def shares_split_once_more(patch: Patch) -> None:
+    """A share is split among four clients and three rounds a second time."""
+
+    def draw(self, *, rng):
+        return discrete_gaussian(self.share_stddev / 12, self.dim, rng=rng)
+
+    patch.setattr(SumOfShares, "draw", draw)
+
+
 def one_noise_for_all_coordinates(patch: Patch) -> None:
     """One number is drawn and added everywhere."""
 
@@ -115,6 +124,7 @@ MUTANTS: dict[Callable[[Patch], None], str] = {
     noise_in_wrong_units: "T02",
     one_noise_for_all_coordinates: "T02t",
     no_clipping: "T04",
+    shares_split_once_more: "T07",
     noise_left_out: "T08",
     vectors_in_clear: "T06",
     no_context_binding: "T09",

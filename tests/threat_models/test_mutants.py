@@ -7,17 +7,22 @@ from dataclasses import replace
 import pytest
 
 from securefed.threat_models.game import Verdict, play_row
-from securefed.threat_models.games import canary
+from securefed.threat_models.games import canary, shadows
 from securefed.threat_models.registry import row_of
 from tests.threat_models.mutants import MUTANTS
 
 
 @pytest.fixture(autouse=True)
 def _forgetful():
-    """Scores that a mutant made are for nobody else."""
-    canary.scores.cache_clear()
+    """Scores and shadows that a mutant made are for nobody else."""
+    _forget()
     yield
+    _forget()
+
+
+def _forget():
     canary.scores.cache_clear()
+    shadows.spread.cache_clear()
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
