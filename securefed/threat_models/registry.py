@@ -28,6 +28,7 @@ ROWS: tuple[Row, ...] = (
     pull_back.TEXTS,
     membership.ROW,
     canary.ROW,
+    *canary.OTHERS,
     labels.ROW,
     source.ROW,
     shadows.ROW,
