@@ -38,7 +38,7 @@ app = typer.Typer(
 )
 
 COMMANDS: dict[Callable[..., None], str] = {
-    plan.plan: "securefed plan --clients 200 --epsilon 2 --out plan.toml",
+    plan.plan: "securefed plan --clients 200 --epsilon 2 --plot what-if.png --out plan.toml",
     run.run: "securefed run plan.toml --out runs/demo --watch",
     resume.resume: "securefed resume runs/demo",
     report.report: "securefed report runs/demo --bundle",

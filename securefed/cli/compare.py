@@ -9,11 +9,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from securefed.cli.screen import AsJson, cell, progress, wide
+from securefed.cli.screen import AsJson, cell, picture, progress, wide
 from securefed.cli.values import run_folders
-from securefed.errors import ConfigError
-
-ENDINGS = (".png", ".svg", ".pdf")
 
 
 def compare(
@@ -29,8 +26,8 @@ def compare(
     from securefed.reports.comparison import compared, draw
     from securefed.reports.verify import verify
 
-    if plot is not None and plot.suffix not in ENDINGS:
-        raise ConfigError(f"{plot} ends in {plot.suffix!r}; a picture ends in {', '.join(ENDINGS)}")
+    if plot is not None:
+        picture(plot)
     reports: dict[str, dict[str, Any]] = {}
     with progress() as bar:
         for run in bar.track(runs, description="verify"):

@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from securefed.cli.screen import AsJson, cell, wide
+from securefed.cli.screen import AsJson, cell, picture, wide
 from securefed.cli.values import PARTITIONS, any_of, data_sets
-from securefed.errors import ConfigError
 
 
 def data(
@@ -40,8 +39,8 @@ def data(
     from securefed.reports.sheet import counts, draw
     from securefed.rng import seeded
 
-    if sheet is not None and sheet.suffix not in (".png", ".svg", ".pdf"):
-        raise ConfigError(f"{sheet} ends in {sheet.suffix!r}; a picture ends in .png, .svg or .pdf")
+    if sheet is not None:
+        picture(sheet)
     images = datasets.load(name, seed=seed, records=records, root=root).train
     parts = parted(partition, images, clients, rng=seeded(seed, "partition"))
     names = [f"client-{number:0{len(str(clients - 1))}d}" for number in range(clients)]

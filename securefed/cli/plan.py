@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from securefed.cli import settings
+from securefed.cli.forecast import show
 from securefed.cli.machine import ROOT, Checkpoint, DataRoot, PublicImages
-from securefed.cli.screen import AsJson, write_new
+from securefed.cli.screen import AsJson, picture, write_new
 from securefed.cli.values import (
     ADAPTERS,
     MODELS,
@@ -25,7 +26,6 @@ from securefed.cli.values import (
     domains,
     listed,
 )
-from securefed.reports.names import visible
 
 
 def plan(
@@ -35,6 +35,10 @@ def plan(
         bool, typer.Option("--init", help="Only write securefed.toml here, with every setting explained.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="File to write the plan to, for 'securefed run'.")] = None,
+    accuracy: Annotated[
+        float | None, typer.Option(help="Wanted accuracy: tells what would have to change to reach it.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="What-if picture to write: .png, .svg or .pdf.")] = None,
     adapter: Annotated[str, typer.Option(help=f"{listed(ADAPTERS)}.", autocompletion=any_of(ADAPTERS))] = "cachefl",
     model: Annotated[
         str,
@@ -78,7 +82,10 @@ def plan(
         return
     from securefed import recipes
     from securefed.machine import Machine
-    from securefed.reports.preview import preview
+    from securefed.reports import whatif, whatif_plot
+
+    if plot is not None:
+        picture(plot)
 
     choices = recipes.recipe(
         adapter,
@@ -102,11 +109,12 @@ def plan(
         max_colluders=max_colluders,
         seed=seed,
     )
+    shown = whatif.what_if(choices, accuracy)
     if out is not None:
         write_new(out, choices.to_toml())
-    shown = preview(choices)
+    if plot is not None:
+        whatif_plot.draw(choices, shown, plot)
     if as_json:
         typer.echo(json.dumps(shown))
         return
-    for name, value in shown.items():
-        typer.echo(f"{name:32} {value:.6g}" if isinstance(value, float) else visible(f"{name:32} {value}"))
+    show(shown)

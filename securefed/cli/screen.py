@@ -22,6 +22,9 @@ RunFolder = Annotated[
     Path, typer.Argument(help="Folder of a finished run, for example runs/demo.", autocompletion=run_folders)
 ]
 
+ENDINGS = (".png", ".svg", ".pdf")
+"""Of pictures."""
+
 HEADLINES = ("epsilon", "delta", "accuracy", "zero_shot_accuracy", "setting", "secure", "clients", "rounds")
 """What is said of a run on the screen; the rest is in its report."""
 
@@ -57,6 +60,16 @@ def show_report(values: dict[str, Any], folder: Path, *, as_json: bool) -> None:
     for key in HEADLINES:
         typer.echo(f"{key:20} {visible(str(values[key]))}")
     typer.echo(f"{'report':20} {visible(str(folder / 'report.html'))}")
+
+
+def picture(path: Path) -> None:
+    """Refuse a picture of no known kind.
+
+    Raises:
+        ConfigError: If the file's name does not say which kind it is.
+    """
+    if path.suffix not in ENDINGS:
+        raise ConfigError(f"{path} ends in {path.suffix!r}; a picture ends in {', '.join(ENDINGS)}")
 
 
 def write_new(path: Path, text: str) -> None:

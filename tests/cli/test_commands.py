@@ -127,6 +127,27 @@ def test_plan_shows_the_computed_graph_of_a_large_cohort():
     assert shown["share_threshold"] > shown["share_holders"] / 2
 
 
+def test_plan_tells_what_degrades_it_what_would_improve_it_and_draws_both(tmp_path):
+    arguments = ("plan", "--accuracy", 0.74, "--plot", tmp_path / "plot.svg")
+    shown = json.loads(call(*arguments, "--json").stdout)
+    text = call(*arguments).stdout
+
+    assert (tmp_path / "plot.svg").stat().st_size > 1000
+    assert {row["change"] for row in shown["changes"]} >= {"epsilon", "records"}
+    assert sum(row["planned"] for row in shown["degradation"]) == 1
+    assert shown["seconds_of_a_client_mask"] > 0
+    assert "4 charged" in text
+    assert "not a promise" in text
+    assert "for accuracy 0.74, each change by itself" in text
+    assert "no more than expected" in call("plan", "--accuracy", 0.7).stdout
+
+
+def test_a_plan_that_is_refused_leaves_no_file(tmp_path):
+    for wanted in (("--accuracy", 0.99), ("--plot", tmp_path / "plot.doc")):
+        assert call("plan", *wanted, "--out", tmp_path / "plan.toml").exit_code == 2
+    assert not list(tmp_path.iterdir())
+
+
 def test_provision_makes_a_roster_and_private_keys_once(tmp_path):
     folder = tmp_path / "identities"
     result = call("provision", folder, "north", "south", "east", "--json")
