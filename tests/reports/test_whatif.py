@@ -74,13 +74,16 @@ def test_seconds_grow_with_neighbours_coordinates_and_plaintexts():
     assert found.client == pytest.approx(1 + 0.5 * per_coordinate)
     assert found.server == pytest.approx(2 + 1.0 * per_coordinate)
     assert seconds.masked(many, small, clients, coordinates).client == pytest.approx(9 + 0.5 * 3 * per_coordinate)
-    chosen = encryption.choose("ckks", bits=40, summand=1000, weight=5, dim=few.dim)
-    count = chosen.lanes.plaintexts(few.dim)
-    assert seconds.encrypted(few, chosen, Seconds(1, 2, 3)) == Seconds(count, 2 * count, 3 * count)
+    long = toys.plan(feature_dim=6000)
+    chosen = encryption.choose("ckks", bits=40, summand=1000, weight=5, dim=long.dim)
+    count = chosen.lanes.plaintexts(long.dim)
+    assert count > 1
+    assert seconds.encrypted(long, chosen, Seconds(1, 2, 3)) == Seconds(count, 2 * count, 3 * count)
 
 
 def test_noise_in_a_measurement_never_makes_seconds_negative():
-    found = seconds.masked(toys.plan(clients=3, max_dropouts=0, max_colluders=0), Seconds(2, 2), Seconds(1, 1), Seconds(1, 1))
+    plan = toys.plan(clients=3, max_dropouts=0, max_colluders=0)
+    found = seconds.masked(plan, Seconds(2, 2), Seconds(1, 1), Seconds(1, 1))
 
     assert found.client >= 0
     assert found.server >= 0
