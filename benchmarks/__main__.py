@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks import page, results_page
 
 FOLDER = Path(__file__).parent
-OTHER = {"__main__", "cohort", "figures", "page", "results_page", "secagg_parts", "timing"}
+OTHER = {"__main__", "cohort", "figures", "flower_sum", "page", "results_page", "timing"}
 
 
 def names() -> list[str]:

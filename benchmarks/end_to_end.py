@@ -4,11 +4,16 @@ Work: real digits, eight clients, the embedded model, the cache adapter of the r
 is the complete run (``securefed.runs``): images encoded, every charge durable, exact integer noise, masked sums with
 signatures and transcripts, and the report that is computed from what was written. ``ours_warm`` finds the features in
 its cache. The peers' parts are open_clip's encoder behind its own image transform, Opacus' hooks for per-record
-gradients and its accountant, Gaussian noise in floats from torch, and Flower's SecAgg+ primitives for the sum; no
-ledger, no signatures, no transcript. ``lower_bound`` is the same adapter's plain gradients in plain averages: no
-privacy, nothing secure. All start from the same public keys and take the same steps; accuracy is on the same held-out
-images. What the peers' parts are not charged for: making those keys. Each run is a process of its own on one thread in
-which the libraries are loaded, the ways by turns, seconds on the clock.
+gradients and its accountant, Gaussian noise in floats from torch, and Flower's SecAgg+ for the sum: its own workflow
+and mod, with messages handed over in memory; no ledger, no signatures, no transcript. ``lower_bound`` is the same
+adapter's plain gradients in plain averages: no privacy, nothing secure. All start from the same public keys and take
+the same steps; accuracy is on the same held-out images. What the peers' parts are not charged for: making those keys,
+and knowing the bound of their quantisation. Each run is a process of its own on one thread in which the libraries are
+loaded, the ways by turns; seconds on the clock, and those of the processor beside them, which waiting for the disk is
+not part of: ours waits for it before every message that must not be sent twice.
+
+Sharing secrets costs a peer's client the square of the cohort, so the same is measured with ``many`` clients, for a few
+rounds.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -34,8 +39,8 @@ from opacus.accountants.utils import get_noise_multiplier
 from PIL import Image
 from torch import Tensor
 
-from benchmarks import secagg_parts
 from benchmarks.cohort import peak_megabytes
+from benchmarks.flower_sum import FlowerSum
 from benchmarks.timing import ratio
 from securefed import recipes, runs
 from securefed.adapters import clip
@@ -48,63 +53,83 @@ from securefed.reports.report import RunRecord, build
 from securefed.stopwatch import Stopwatch
 
 Figures = dict[str, Any]
+Choices = dict[str, int]
+Way = Callable[[Choices], Figures]
 
 
 def run(quick: bool) -> dict[str, object]:
     """Measure and return the figures."""
-    rounds = 2 if quick else None
     with tempfile.TemporaryDirectory() as cache:
-        ways: dict[str, Callable[[int | None], Figures]] = {
+        ways: dict[str, Way] = {
             "ours": ours,
             "ours_warm": partial(ours, cache=cache),
             "peers": peers,
             "lower_bound": lower_bound,
         }
-        _alone(ways["ours_warm"], rounds)
-        found: dict[str, list[Figures]] = {name: [] for name in ways}
-        for _ in range(2 if quick else 5):
-            for name, way in ways.items():
-                found[name].append(_alone(way, rounds))
-    seconds = {name: [each["seconds"] for each in repeated] for name, repeated in found.items()}
-    return {
-        "epsilon": 4.0,
-        "rounds": _plan(rounds).rounds,
-        **{name: _middle(repeated) for name, repeated in found.items()},
-        "speedup": ratio(seconds["peers"], seconds["ours"]),
-        "ratio_to_lower_bound": ratio(seconds["ours"], seconds["lower_bound"]),
-    }
+        choices: Choices = {"rounds": 2} if quick else {}
+        _alone(ways["ours_warm"], choices)
+        found = _by_turns(ways, choices, 2 if quick else 5)
+        many = {"rounds": 1, "clients": 12} if quick else {"rounds": 10, "clients": 32}
+        beside = _by_turns({name: ways[name] for name in ("ours", "ours_warm", "peers")}, many, 2)
+    return {"epsilon": 4.0, **_compared(found, choices), "many": _compared(beside, many)}
 
 
-def ours(rounds: int | None, cache: str | None = None) -> Figures:
+def _by_turns(ways: Mapping[str, Way], choices: Choices, repetitions: int) -> dict[str, list[Figures]]:
+    found: dict[str, list[Figures]] = {name: [] for name in ways}
+    for _ in range(repetitions):
+        for name, way in ways.items():
+            found[name].append(_alone(way, choices))
+    return found
+
+
+def _compared(found: Mapping[str, list[Figures]], choices: Choices) -> Figures:
+    """Return the figures of each way, and ratios on the clock and of the processor."""
+
+    def over(one: str, other: str, kind: str) -> dict[str, float]:
+        return ratio([each[kind] for each in found[one]], [each[kind] for each in found[other]])
+
+    plan = _plan(choices)
+    compared: Figures = {"rounds": plan.rounds, "clients": plan.clients}
+    compared |= {name: _middle(repeated) for name, repeated in found.items()}
+    for kind, ending in (("seconds", ""), ("processor_seconds", "_of_processor")):
+        compared |= {f"speedup{ending}": over("peers", "ours", kind)}
+        compared |= {f"speedup_warm{ending}": over("peers", "ours_warm", kind)}
+        if "lower_bound" in found:
+            compared |= {f"ratio_to_lower_bound{ending}": over("ours", "lower_bound", kind)}
+            compared |= {f"lower_bound_speedup{ending}": over("peers", "lower_bound", kind)}
+    return compared
+
+
+def ours(choices: Choices, cache: str | None = None) -> Figures:
     """Carry out the plan and report on it."""
     machine = Machine(cache=None if cache is None else Path(cache))
     with tempfile.TemporaryDirectory() as folder:
-        out, start = Path(folder) / "run", time.perf_counter()
-        runs.execute(_plan(rounds), out, machine=machine)
-        done = time.perf_counter()
+        out, elapsed = Path(folder) / "run", _clocks()
+        runs.execute(_plan(choices), out, machine=machine)
+        done = elapsed()
         report = build(RunRecord.read(out))
-        end = time.perf_counter()
+        end = elapsed()
         stages = json.loads((out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])["seconds"]
     return {
-        "seconds": end - start,
-        "stages": {**stages, "report": end - done},
+        **end,
+        "stages": {**stages, "report": end["seconds"] - done["seconds"]},
         "accuracy": report["accuracy"],
         "epsilon": report["epsilon"],
     }
 
 
-def peers(rounds: int | None) -> Figures:
+def peers(choices: Choices) -> Figures:
     """Do the same work by parts of open_clip, Opacus and Flower."""
-    plan, watch = _plan(rounds), Stopwatch()
-    materials = _materials(plan)
-    start = time.perf_counter()
+    plan, watch = _plan(choices), Stopwatch()
+    materials = prepare(plan)
+    elapsed = _clocks()
     with watch.stage("encode"):
         _encode_by_open_clip(plan)
     with watch.stage("calibrate"):
         multiplier = get_noise_multiplier(
             target_epsilon=4.0, target_delta=plan.delta, sample_rate=1.0, steps=plan.rounds, accountant="rdp"
         )
-    accountant = RDPAccountant()
+    accountant, secure_sum = RDPAccountant(), FlowerSum(plan.clients, threshold=plan.threshold)
     stddev = multiplier * plan.clip_norm / np.sqrt(plan.clients)
 
     def round_sum(adapter: CacheFL) -> np.ndarray:
@@ -112,22 +137,22 @@ def peers(rounds: int | None) -> Figures:
         with watch.stage("train and noise"):
             sums = [_noisy_sum(adapter, shard.features, shard.labels, plan.clip_norm, stddev) for shard in shards]
         with watch.stage("secure sum"):
-            return secagg_parts.summed(sums, threshold=plan.threshold, bound=max(abs(own).max() for own in sums))
+            return secure_sum(sums, bound=max(float(abs(own).max()) for own in sums))
 
     shards = list(materials.shards.values())
     adapter = _trained(plan, materials, round_sum)
     return {
-        "seconds": time.perf_counter() - start,
+        **elapsed(),
         "stages": watch.seconds,
         "accuracy": materials.test.accuracy(adapter),
         "epsilon": accountant.get_epsilon(plan.delta),
     }
 
 
-def lower_bound(rounds: int | None) -> Figures:
+def lower_bound(choices: Choices) -> Figures:
     """Train the same adapter without privacy and without protection."""
-    plan, start = _plan(rounds), time.perf_counter()
-    materials = _materials(plan)
+    plan, elapsed = _plan(choices), _clocks()
+    materials = prepare(plan)
 
     def round_sum(adapter: CacheFL) -> np.ndarray:
         total = np.zeros(plan.dim)
@@ -138,21 +163,27 @@ def lower_bound(rounds: int | None) -> Figures:
 
     # Whole gradients are longer than clipped ones: the same step in units of their common length.
     adapter = _trained(plan, materials, lambda now: _of_length(round_sum(now), plan.normaliser * plan.clip_norm))
-    return {"seconds": time.perf_counter() - start, "accuracy": materials.test.accuracy(adapter)}
+    return {**elapsed(), "accuracy": materials.test.accuracy(adapter)}
 
 
-def _alone(way: Callable[[int | None], Figures], rounds: int | None) -> Figures:
+def _alone(way: Way, choices: Choices) -> Figures:
     """Return the figures of one run in a fresh process, with its peak memory."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_measured, way, rounds).result()
+        return pool.submit(_measured, way, choices).result()
 
 
-def _measured(way: Callable[[int | None], Figures], rounds: int | None) -> Figures:
+def _measured(way: Way, choices: Choices) -> Figures:
     torch.set_num_threads(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         clip.load()
-        return {**way(rounds), "peak_megabytes": peak_megabytes()}
+        return {**way(choices), "peak_megabytes": peak_megabytes()}
+
+
+def _clocks() -> Callable[[], dict[str, float]]:
+    """Return what tells the seconds since now, on the clock and of the processor."""
+    clock, work = time.perf_counter(), time.process_time()
+    return lambda: {"seconds": time.perf_counter() - clock, "processor_seconds": time.process_time() - work}
 
 
 def _middle(found: list[Figures]) -> Figures:
@@ -163,12 +194,8 @@ def _middle(found: list[Figures]) -> Figures:
     return {**ordered[len(ordered) // 2], "accuracy": accuracy, "seconds_spread": spread}
 
 
-def _plan(rounds: int | None) -> Plan:
-    return recipes.cachefl(data="digits", epsilon=4.0, rounds=rounds)
-
-
-def _materials(plan: Plan) -> Materials:
-    return prepare(plan)
+def _plan(choices: Choices) -> Plan:
+    return recipes.cachefl(data="digits", epsilon=4.0, **choices)
 
 
 def _encode_by_open_clip(plan: Plan) -> None:

@@ -36,6 +36,9 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._database = opened(path, _SCHEMA)
+        # With a write-ahead log, a commit is on disk by one flush instead of four. Nothing here is ever deleted, so
+        # nothing is left in the log that should not be.
+        self._database.execute("PRAGMA journal_mode = WAL")
 
     def begin(self, context: Context) -> None:
         """Note that a round is begun.

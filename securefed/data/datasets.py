@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from securefed.data import world
 from securefed.data.images import DataSet, Images
 from securefed.data.scene import SIZE
 from securefed.data.selection import narrowed
-from securefed.data.world import DIGITS, DOMAINS, OBJECTS, PUBLIC_DOMAINS, SPARE_DOMAINS, Pixels
+from securefed.data.world import DIGITS, DOMAINS, OBJECTS, PUBLIC_DOMAINS, SPARE_DOMAINS, Labels, Pixels
 from securefed.errors import ConfigError, DataError
 from securefed.rng import Source, seeded
 
@@ -146,14 +147,13 @@ def _generated(domains: tuple[str, ...], classes: tuple[str, ...], count: int, r
 
 
 def _digits(seed: int, records: int | None, classes: tuple[str, ...]) -> DataSet:
-    from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
-    bundled = load_digits()
-    wanted = [np.flatnonzero(bundled.target == DIGITS.index(name)) for name in classes]
+    pixels, targets = _bundled_digits()
+    wanted = [np.flatnonzero(targets == DIGITS.index(name)) for name in classes]
     rows = np.concatenate(wanted)
     labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(own) for own in wanted])
-    images = Images(_scaled_up(bundled.images[rows]), labels, np.zeros_like(labels), classes, ("digits",))
+    images = Images(pixels[rows], labels, np.zeros_like(labels), classes, ("digits",))
     state = int(seeded(seed, "digits").generator().integers(2**31))
     rest, held_out = train_test_split(
         np.arange(len(labels)), test_size=DIGITS_HELD_OUT, stratify=labels, random_state=state
@@ -161,6 +161,15 @@ def _digits(seed: int, records: int | None, classes: tuple[str, ...]) -> DataSet
     if records is not None and records > len(rest):
         raise DataError(f"{records} records were asked for; 'digits' has {len(rest)} outside the held-out split")
     return DataSet("digits", images.take(rest[:records]), images.take(held_out))
+
+
+@lru_cache(maxsize=1)
+def _bundled_digits() -> tuple[Pixels, Labels]:
+    """Return all pictures of the digits and what they show; read once, since a plan and its run both ask."""
+    from sklearn.datasets import load_digits
+
+    bundled = load_digits()
+    return _scaled_up(bundled.images), bundled.target
 
 
 def _scaled_up(images: npt.NDArray[np.float64]) -> Pixels:

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from securefed.plan import Plan
 from securefed.reports.record import Json, RunRecord
-from securefed.reports.sums import KEEPS_TRANSCRIPTS, problem_of_sums
+from securefed.reports.sums import KEEPS_TRANSCRIPTS, Checked
 
 Status: TypeAlias = Literal["enforced", "attested", "violated"]
 
@@ -24,18 +24,19 @@ SAMPLED = {
 }
 
 
-def assumptions(record: RunRecord, *, secret: bool) -> list[Json]:
+def assumptions(record: RunRecord, checked: Checked, *, secret: bool) -> list[Json]:
     """Return what the guarantee of a private run rests on.
 
     Args:
         record: The run.
+        checked: What came of checking its transcripts.
         secret: Whether nobody can repeat its noise and keys.
     """
     if not record.plan.private:
         return []
     found = [*_mechanism(record.plan), *_charges(record, secret=secret), *_data(record.plan)]
     if record.plan.setting in SHARED:
-        found += _sums(record)
+        found += _sums(record, checked)
     return found
 
 
@@ -96,7 +97,7 @@ def _data(plan: Plan) -> list[Json]:
     return found
 
 
-def _sums(record: RunRecord) -> list[Json]:
+def _sums(record: RunRecord, checked: Checked) -> list[Json]:
     plan = record.plan
     # A lost round has no survivors and no sum.
     least = min((len(line.survivors) for line in record.rounds if line.survivors), default=0)
@@ -116,18 +117,17 @@ def _sums(record: RunRecord) -> list[Json]:
         found.append(_item("the server follows the secure sum's protocol", "attested", "see SECURITY.md"))
     if plan.secure in ("ckks", "bfv"):
         found.append(_item("server and decryptor do not work together", "attested", "see SECURITY.md"))
-    return [*found, *_records_of_sums(record)]
+    return [*found, *_records_of_sums(record, checked)]
 
 
-def _records_of_sums(record: RunRecord) -> list[Json]:
+def _records_of_sums(record: RunRecord, checked: Checked) -> list[Json]:
     if record.plan.secure not in KEEPS_TRANSCRIPTS:
         return []
-    problem = problem_of_sums(record)
     return [
         _item(
             "every client saw the same sum with the same survivors",
-            "violated" if problem else "enforced",
-            problem or f"{len(record.transcripts)} transcripts, signed by their parties, an unbroken chain",
+            "violated" if checked.problem else "enforced",
+            checked.problem or f"{len(record.transcripts)} transcripts, signed by their parties, an unbroken chain",
         ),
         _item(
             "the keys of the roster belong to whom they are said to belong to",

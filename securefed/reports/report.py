@@ -19,7 +19,7 @@ from securefed.reports.schema import SCHEMA, Report
 from securefed.reports.spend import privacy
 from securefed.reports.stamps import has_secret_noise, stamps
 from securefed.reports.statements import definition, trust, unprotected
-from securefed.reports.sums import secure_sum
+from securefed.reports.sums import Checked, secure_sum
 from securefed.reports.words import plain_words
 
 __all__ = ["Json", "RunRecord", "build", "digest_of"]
@@ -32,20 +32,20 @@ def build(record: RunRecord) -> Json:
         VerificationError: If a ledger holds events that this version cannot account for, an audit's result cannot be
             read, or the accountants contradict their theory.
     """
-    plan, secret, audit = record.plan, has_secret_noise(record), audits(record)
+    plan, secret, audit, checked = record.plan, has_secret_noise(record), audits(record), Checked.of(record)
     values = {
         "schema": SCHEMA,
-        "warnings": stamps(record, audit),
+        "warnings": stamps(record, audit, checked),
         "private": plan.private and secret and not (audit and audit["failed"]),
         **_privacy(record),
         **_task(record),
         "definition": definition(plan),
         "trust": trust(plan),
-        "assumptions": assumptions(record, secret=secret),
+        "assumptions": assumptions(record, checked, secret=secret),
         "mechanism": mechanism(plan),
         "randomness": randomness(plan, secret=secret),
         "numeric": numeric(plan),
-        "secure_sum": secure_sum(record),
+        "secure_sum": secure_sum(record, checked),
         "audit": audit,
         "unprotected": unprotected(plan),
         "seconds": record.end.seconds,

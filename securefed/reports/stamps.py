@@ -5,7 +5,7 @@ from __future__ import annotations
 from securefed.privacy.book import SEEDED
 from securefed.reports.assumptions import SHARED
 from securefed.reports.record import Json, RunRecord
-from securefed.reports.sums import problem_of_sums
+from securefed.reports.sums import Checked
 
 
 def has_secret_noise(record: RunRecord) -> bool:
@@ -17,7 +17,7 @@ def has_secret_noise(record: RunRecord) -> bool:
     return record.start.secret_noise and all(entry.purpose != SEEDED for entry in entries)
 
 
-def stamps(record: RunRecord, audit: Json | None) -> list[str]:
+def stamps(record: RunRecord, audit: Json | None, checked: Checked) -> list[str]:
     """Return the warnings, most serious first."""
     found = []
     if not record.plan.private:
@@ -25,8 +25,8 @@ def stamps(record: RunRecord, audit: Json | None) -> list[str]:
     elif not has_secret_noise(record):
         found.append("NOT PRIVATE: keys or noise came from a seed; anybody who knows it can take the noise away.")
     found += _of_audit(audit)
-    if problem := problem_of_sums(record):
-        found.append(f"NOT VERIFIED: the record of a secure sum does not hold: {problem}")
+    if checked.problem:
+        found.append(f"NOT VERIFIED: the record of a secure sum does not hold: {checked.problem}")
     if record.plan.secure == "plain":
         found.append("NOT CONFIDENTIAL: updates travelled in the clear; the server saw each client's update.")
         if record.plan.setting in SHARED:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
 
 from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.verification import Verified, verify_transcript
@@ -38,16 +41,29 @@ def verified_sums(record: RunRecord) -> list[Verified]:
     return found
 
 
-def problem_of_sums(record: RunRecord) -> str | None:
-    """Return why the transcripts do not hold; None if they do, or if there are none."""
-    try:
-        verified_sums(record)
-    except VerificationError as error:
-        return str(error)
-    return None
+@final
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of checking a run's transcripts, which is done once for all that a report says of them.
+
+    Attributes:
+        sums: What they say; empty if they do not hold, or if there are none.
+        problem: Why they do not hold; None if they do, or if there are none.
+    """
+
+    sums: Sequence[Verified]
+    problem: str | None
+
+    @classmethod
+    def of(cls, record: RunRecord) -> Checked:
+        """Check the transcripts of a run."""
+        try:
+            return cls(verified_sums(record), None)
+        except VerificationError as error:
+            return cls((), str(error))
 
 
-def secure_sum(record: RunRecord) -> Json:
+def secure_sum(record: RunRecord, checked: Checked) -> Json:
     """Return who was in each sum, what vouches for that, and what travelled."""
     cohort = record.plan.cohort
     survivors = [line.survivors for line in record.rounds]
@@ -62,23 +78,22 @@ def secure_sum(record: RunRecord) -> Json:
         "survivors_by_round": survivors,
         "dropped_by_round": [[name for name in cohort if name not in set(names)] for names in survivors],
         "roster_root": record.roster.root.hex(),
-        "transcript": _transcript(record),
+        "transcript": _transcript(record, checked),
         "messages": len(record.messages),
         "bytes_up_per_client_and_round": sent["answer"] / pairs,
         "bytes_down_per_client_and_round": sent["request"] / pairs,
     }
 
 
-def _transcript(record: RunRecord) -> Json | None:
+def _transcript(record: RunRecord, checked: Checked) -> Json | None:
     """Return what the transcripts vouch for; None where sums keep none."""
     if record.plan.secure not in KEEPS_TRANSCRIPTS:
         return None
-    if problem := problem_of_sums(record):
-        return {"verified": False, "problem": problem, "root": None, "refusals": []}
-    sums = verified_sums(record)
+    if checked.problem:
+        return {"verified": False, "problem": checked.problem, "root": None, "refusals": []}
     refusals = [
         {"round": number, "client": client, "reason": reason}
-        for number, found in enumerate(sums, 1)
+        for number, found in enumerate(checked.sums, 1)
         for client, reason in found.refusals
     ]
-    return {"verified": True, "problem": None, "root": sums[-1].head.hex(), "refusals": refusals}
+    return {"verified": True, "problem": None, "root": checked.sums[-1].head.hex(), "refusals": refusals}
