@@ -192,6 +192,7 @@ def test_a_greeting_tells_who_is_there_and_convinces_nobody_else(parties):
     assert greeting.recognise(question, answer[:-1] + b"x", roster) is None
     assert greeting.recognise(question, answer.replace(b"client-1", b"client-2"), roster) is None
     assert greeting.recognise(question, b"hello", roster) is None
+    assert greeting.recognise(question, answer, replace(roster, server=bytes(32))) is None  # in another federation
 
 
 @pytest.mark.parametrize(
