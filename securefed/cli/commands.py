@@ -65,7 +65,7 @@ def everywhere(
     context: typer.Context,
     config: Annotated[
         Path | None,
-        typer.Option(help="Settings file; by default securefed.toml in the working folder or in its folder data."),
+        typer.Option(help="Settings file; by default securefed.toml here, in the folder data, or beside the data."),
     ] = None,
 ) -> None:
     """Privacy-hardened federated learning of CLIP adapters."""

@@ -12,6 +12,7 @@ import click
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from securefed.cli import settings
 from securefed.cli.screen import console, shown
 from securefed.cli.usage import choices, usage_block
 from securefed.errors import ChoiceError, ConfigError, SecureFedError, VerificationError
@@ -53,6 +54,7 @@ class Group(TyperGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Carry out a command."""
+        ctx.meta.setdefault(settings.WORDS, list(ctx.args))
         try:
             return super().invoke(ctx)
         except PASSED:

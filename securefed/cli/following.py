@@ -11,7 +11,7 @@ import typer
 
 from securefed.cli.board import Board
 from securefed.cli.interrupts import between_rounds
-from securefed.cli.screen import console, progress, show_report
+from securefed.cli.screen import console, progress, show_report, working
 from securefed.cli.trackers import trackers
 
 if TYPE_CHECKING:
@@ -56,5 +56,6 @@ def report_on(out: Path, *, as_json: bool) -> None:
     from securefed.reports import render
     from securefed.reports.record import read_object
 
-    render.write_report(out)
+    with working("report"):
+        render.write_report(out)
     show_report(read_object(out / "report.json"), out, as_json=as_json)

@@ -12,19 +12,23 @@
 
 A table is a command, a key one of its long options. The file is found in the working folder, or else in the folder
 ``data`` below it, where data sets are looked for; folders above are not searched. A path in it starts where the file
-is. Which settings came from it is said every time: none of them acts in silence.
+is. Where the data are ``folder:PATH``, the file may lie in that folder, too. Which settings came from it is said every
+time: none of them acts in silence.
 """
 
 from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import click
 
-from securefed.cli.screen import console
+from securefed.cli.machine import ROOT
+from securefed.cli.screen import console, shown
 from securefed.errors import ChoiceError, ConfigError
 
 NAME = "securefed.toml"
@@ -38,7 +42,12 @@ HEAD = """\
 
 """
 
-PLACES = (Path(NAME), Path("data") / NAME)
+PLACES = (Path(NAME), ROOT / NAME)
+
+WORDS = "securefed.words"
+"""Where a context keeps what was written behind the command."""
+
+FOLDER = "folder:"
 
 
 def defaults(context: click.Context, named: Path | None) -> dict[str, dict[str, Any]]:
@@ -47,7 +56,8 @@ def defaults(context: click.Context, named: Path | None) -> dict[str, dict[str, 
     Raises:
         ConfigError: If the file cannot be read, is not TOML, or names a command, option or value that there is not.
     """
-    path = named or next((place for place in PLACES if place.is_file()), None)
+    places = (*PLACES, *_beside(context.meta.get(WORDS, ())))
+    path = named or next((place for place in places if place.is_file()), None)
     if path is None or not isinstance(context.command, click.Group):
         return {}
     commands = context.command.commands
@@ -59,8 +69,17 @@ def defaults(context: click.Context, named: Path | None) -> dict[str, dict[str, 
             raise ConfigError(f"{path}: {name} = {table!r} stands outside a table; put it below [plan] or [run]")
         found[name] = _options(path, commands[name], table)
     if used := found.get(context.invoked_subcommand or ""):
-        console.print(f"settings from {path}: {', '.join(used)}", markup=False, highlight=False)
+        console.print(shown(f"settings from {path}: {', '.join(used)}"), markup=False, highlight=False, soft_wrap=True)
     return found
+
+
+def _beside(words: Sequence[str]) -> Iterator[Path]:
+    """Yield where a settings file would lie beside the data that a command line names."""
+    values = dict(pairwise(words)) | dict(word.split("=", 1) for word in words if "=" in word)
+    root = Path(values.get("--data-root") or values.get("--root") or ROOT)
+    for word in (*words, values.get("--data", "")):
+        if word.startswith(FOLDER):
+            yield root / word.removeprefix(FOLDER) / NAME
 
 
 def commented(context: click.Context) -> str:

@@ -27,7 +27,12 @@ FIGURES = (
 
 def compared(reports: Mapping[str, Json]) -> list[Json]:
     """Return one row a run: its name and the figures of its report."""
-    return [{"run": name} | {figure: report.get(figure) for figure in FIGURES} for name, report in reports.items()]
+    return [
+        {"run": name}
+        | {figure: report[figure] for figure in FIGURES}
+        | {"unseen_accuracy": report["unseen"] and report["unseen"]["accuracy"]}
+        for name, report in reports.items()
+    ]
 
 
 def draw(reports: Mapping[str, Json], path: Path) -> None:

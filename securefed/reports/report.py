@@ -88,6 +88,7 @@ def _task(record: RunRecord) -> Json:
         "zero_shot_accuracy": record.start.zero_shot_accuracy,
         "initial_accuracy": record.start.initial_accuracy,
         "accuracy_by_round": [line.accuracy for line in record.rounds],
+        "unseen": _unseen(record),
         "data": plan.data,
         "partition": plan.partition,
         "setting": plan.setting,
@@ -97,4 +98,15 @@ def _task(record: RunRecord) -> Json:
         "rounds": plan.rounds,
         "local_steps": plan.local_steps,
         "sampling": {"kind": plan.sampling, "rate": plan.sampling_rate},
+    }
+
+
+def _unseen(record: RunRecord) -> Json | None:
+    """Return how accurate it became on the domain that nobody trained on, if the plan leaves one out."""
+    if record.end.unseen_accuracy is None:
+        return None
+    return {
+        "domain": record.plan.left_out or "",
+        "accuracy": record.end.unseen_accuracy,
+        "zero_shot_accuracy": record.end.unseen_zero_shot_accuracy or 0.0,
     }

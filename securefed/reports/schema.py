@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-SCHEMA = "securefed-report/2"
+SCHEMA = "securefed-report/3"
 
 Digest = str
 
@@ -157,10 +157,18 @@ class Block(Part):
     see: str = Field(description="Entries of this report.")
 
 
+class Unseen(Part):
+    """How accurate it became on the domain that nobody trained on."""
+
+    domain: str
+    accuracy: float
+    zero_shot_accuracy: float
+
+
 class Report(Part):
     """The privacy report of one run, derived from its ledgers, transcripts and metrics."""
 
-    schema_: Literal["securefed-report/2"] = Field(alias="schema")
+    schema_: Literal["securefed-report/3"] = Field(alias="schema")
     warnings: list[str] = Field(description="What must stand at the top of every rendering.")
     private: bool
     epsilon: float | None
@@ -176,6 +184,7 @@ class Report(Part):
     zero_shot_accuracy: float
     initial_accuracy: float
     accuracy_by_round: list[float]
+    unseen: Unseen | None = Field(description="None where no domain was left out.")
     data: str
     partition: str
     setting: str

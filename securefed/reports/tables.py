@@ -54,8 +54,17 @@ def headline(report: Json) -> Table:
             ("Budget spent", budget),
             ("Accuracy", f"{report['accuracy']:.4f} on the held-out split of {report['data']}"),
             ("Zero-shot accuracy", f"{report['zero_shot_accuracy']:.4f}"),
+            *_unseen(report),
         ],
     )
+
+
+def _unseen(report: Json) -> list[tuple[str, str]]:
+    found = report["unseen"]
+    if found is None:
+        return []
+    shown = f"{found['accuracy']:.4f}; zero-shot {found['zero_shot_accuracy']:.4f}"
+    return [(f"Accuracy on {found['domain']}, which nobody trained on", shown)]
 
 
 def assumptions(report: Json) -> Table:

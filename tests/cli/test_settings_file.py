@@ -41,6 +41,26 @@ def test_the_working_folder_goes_before_the_data_and_flags_before_both(folder):
     assert shown["epsilon_coalition"] == pytest.approx(3.0)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "--data", "folder:pictures"),
+        ("plan", "--data=folder:pictures", "--epsilon", "2"),
+        ("data", "folder:pictures", "--clients", "2"),
+        ("plan", "--data-root", "elsewhere", "--data", "folder:pictures"),
+    ],
+    ids=" ".join,
+)
+def test_it_is_found_beside_the_data_that_are_named(folder, words):
+    place = folder / ("elsewhere" if "elsewhere" in words else "data") / "pictures"
+    place.mkdir(parents=True)
+    (place / "securefed.toml").write_text("[plan]\nclients = 0\n[data]\nclients = 0\n")
+    result = call(*words)
+
+    assert f"settings from {place.relative_to(folder)}/securefed.toml: clients" in result.stderr
+    assert result.exit_code == 2
+
+
 def test_folders_above_are_not_searched(folder, monkeypatch):
     (folder / "securefed.toml").write_text("[plan]\nclients = 12\n")
     (folder / "below").mkdir()

@@ -177,3 +177,20 @@ def test_accountants_that_contradict_one_another_make_no_report(finished, monkey
     monkeypatch.setattr(crosscheck, "_peers", lambda *_: {"pld": 1.0, "rdp": 9.0, "prv": 1.0})
     with pytest.raises(VerificationError, match="accountants disagree"):
         report_of(finished)
+
+
+def test_a_domain_that_nobody_trained_on_stands_in_every_rendering(open_run, finished):
+    report = json.loads((open_run / "report.json").read_text())
+    (end,) = [line for line in map(json.loads, (open_run / "metrics.jsonl").open()) if line["kind"] == "end"]
+
+    assert report["unseen"] == {
+        "domain": "neon",
+        "accuracy": end["unseen_accuracy"],
+        "zero_shot_accuracy": end["unseen_zero_shot_accuracy"],
+    }
+    for name in ("report.md", "report.html"):
+        text = (open_run / name).read_text()
+        assert "Accuracy on neon" in text
+        assert f"{end['unseen_accuracy']:.4f}" in text
+    assert json.loads((finished / "report.json").read_text())["unseen"] is None
+    assert "which nobody trained on" not in (finished / "report.md").read_text()
