@@ -181,7 +181,7 @@ def test_accountants_that_contradict_one_another_make_no_report(finished, monkey
 
 def test_a_domain_that_nobody_trained_on_stands_in_every_rendering(open_run, finished):
     report = json.loads((open_run / "report.json").read_text())
-    (end,) = [line for line in map(json.loads, (open_run / "metrics.jsonl").open()) if line["kind"] == "end"]
+    end = json.loads((open_run / "metrics.jsonl").read_text().splitlines()[-1])
 
     assert report["unseen"] == {
         "domain": "neon",
