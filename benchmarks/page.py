@@ -72,6 +72,8 @@ SECTIONS: dict[str, list[Row]] = {
         Row("Flower SecAgg+", "neighbours_10.milliseconds.flower", "ms"),
         Row("Ours over the floor, 10 neighbours", "neighbours_10.ratio_to_floor_spread", most=1.3),
         Row("Ours over the floor, 99 neighbours", "complete_graph_of_100.ratio_to_floor_spread", most=1.3),
+        Row("The hash of the packed vector alone", "neighbours_10.milliseconds.hash", "ms"),
+        Row("Ours over keystreams, additions, hash and agreements, 10 neighbours", "neighbours_10.over_all_needed"),
         Row("Ours over the faster floor, 99 neighbours", "complete_graph_of_100.ratio_to_fastest_floor"),
         Row("Flower over ours, 10 neighbours", "neighbours_10.speedup_over_flower_spread"),
         Row("Flower over ours, 99 neighbours", "complete_graph_of_100.speedup_over_flower_spread"),

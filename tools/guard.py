@@ -45,10 +45,10 @@ def versions() -> dict[str, str]:
     return {"machine": platform.machine(), "python": platform.python_version(), **libraries}
 
 
-def count(name: str) -> int:
-    """Return how many instructions one repetition of a kernel takes."""
+def count(name: str, module: str = "tools.kernels") -> int:
+    """Return how many instructions one repetition of a kernel takes, which a module does as often as it is told."""
     many = MANY.get(name, 5)
-    return (_instructions(name, 1 + many) - _instructions(name, 1)) // many
+    return (_instructions(module, name, 1 + many) - _instructions(module, name, 1)) // many
 
 
 def judge(found: dict[str, int], kept: dict[str, int]) -> list[str]:
@@ -91,10 +91,10 @@ def _report(grown: list[str]) -> int:
     return bool(grown)
 
 
-def _instructions(name: str, times: int) -> int:
+def _instructions(module: str, name: str, times: int) -> int:
     command = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
     done = subprocess.run(  # noqa: S603 - our own module
-        [*command, sys.executable, "-m", "tools.kernels", name, str(times)],
+        [*command, sys.executable, "-m", module, name, str(times)],
         capture_output=True,
         text=True,
         check=True,
