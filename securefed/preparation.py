@@ -72,6 +72,15 @@ class Materials:
     adapter: Adapter
     manifest: Manifest = field(repr=False)
 
+    def beyond(self, adapter: Adapter) -> dict[str, float]:
+        """Return how adapter and frozen model do on the domain that was left out, if one was; for a run's last line."""
+        if self.unseen is None:
+            return {}
+        return {
+            "unseen_accuracy": self.unseen.accuracy(adapter),
+            "unseen_zero_shot_accuracy": self.unseen.zero_shot(adapter),
+        }
+
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)

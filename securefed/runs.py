@@ -44,10 +44,10 @@ from securefed.journey import Journey, Terms
 from securefed.lines import Lines
 from securefed.machine import Machine
 from securefed.plan import Plan
-from securefed.preparation import Materials, prepare
+from securefed.preparation import prepare
 from securefed.privacy.events import Event
 from securefed.privacy.ledger import Ledger
-from securefed.rounds import Owners, ServerState, Sources
+from securefed.rounds import Owners, Sources
 from securefed.stopwatch import Stopwatch
 
 
@@ -244,20 +244,12 @@ def _go_on(plan: Plan, out: Path, beginning: Beginning, members: Federation, ter
                 book.export(out / "ledger" / f"{name}.jsonl", sign=members.clients[name].sign)
             digest = hashlib.sha256((out / "adapter.safetensors").read_bytes()).hexdigest()
             if metrics.last["kind"] != "end":
-                metrics.append(kind="end", adapter_sha256=digest, seconds=watch.seconds, **_beyond(materials, state))
+                metrics.append(
+                    kind="end", adapter_sha256=digest, seconds=watch.seconds, **materials.beyond(state.adapter)
+                )
         inventory.write(out, sign=members.server.sign)
     checkpoint.forget(out)
 
 
 def _is_secret(rng: Sources) -> bool:
     return all(rng(purpose, 0, "").is_secret for purpose in ("noise", "keys"))
-
-
-def _beyond(materials: Materials, state: ServerState) -> dict[str, float]:
-    """Return how adapter and frozen model do on the domain that was left out, if one was."""
-    if materials.unseen is None:
-        return {}
-    return {
-        "unseen_accuracy": materials.unseen.accuracy(state.adapter),
-        "unseen_zero_shot_accuracy": materials.unseen.zero_shot(state.adapter),
-    }

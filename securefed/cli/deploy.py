@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import uuid
@@ -11,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from securefed.cli.following import report_on
 from securefed.cli.screen import AsJson, console
 
 
@@ -31,7 +31,5 @@ def deploy(
     with deployed(Plan.from_toml(plan), out, task=uuid.uuid4().hex[:12], rng=secure()) as running:
         console.print(f"{len(running.agents)} agents and SuperNodes are up; every party's log is in {out / 'logs'}")
         running.run(patience=patience)
-    if as_json:
-        typer.echo(json.dumps({"run": str(out / "run"), "logs": str(out / "logs"), "kits": str(out / "kits")}))
-        return
-    typer.echo(f"{out / 'run'}  what came of it\n{out / 'kits'}  what each party holds\n{out / 'logs'}  one a party")
+    report_on(out / "run", as_json=as_json)
+    console.print(f"{out / 'kits'}  what each party holds\n{out / 'logs'}  one a party", markup=False, highlight=False)

@@ -23,6 +23,7 @@ from securefed.aggregation.refusals import Malformed, WrongContext
 from securefed.aggregation.session import Session
 from securefed.encoding import RingVector
 from securefed.errors import ConfigError, OutOfTurn
+from securefed.federation import statement
 from securefed.federation.greeting import introduce, is_challenge
 from securefed.federation.opening import Opening, is_opening
 from securefed.plan import Plan
@@ -104,6 +105,8 @@ class Agent:
         """
         if is_challenge(request):
             return introduce(request, self._owner.identity, self._owner.roster)
+        if statement.is_asked(request):
+            return self._statement(request)
         digest = hashlib.sha256(request).digest()
         if self._last is not None and self._last[0] == digest:
             return self._last[1]
@@ -113,6 +116,14 @@ class Agent:
         self._seen.add(digest)
         self._last = (digest, answer)
         return answer
+
+    def _statement(self, request: bytes) -> bytes:
+        """Return the ledger's export: it changes nothing, and may be asked for again."""
+        owner = self._owner
+        statement.check(request, owner.roster)
+        if owner.client.ledger is None:
+            raise WrongContext("a run without privacy has no ledgers")
+        return owner.client.ledger.exported(sign=owner.identity.sign).encode()
 
     def _open(self, opening: Opening) -> bytes:
         """Begin a sum: everything is checked before the first secret is drawn."""

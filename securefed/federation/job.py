@@ -4,32 +4,40 @@
 
     OUT/
       plan.toml, roster.json   what was planned, who took part
-      server.sqlite            the server's memory: a killed server goes on from here
+      ledger/CLIENT.jsonl      what each client's data was charged: its ledger's export, signed by the client
       transcript/0001.jsonl    signed, hash-chained record of each round's sum
+      messages.jsonl           round, phase, size and digest of every message
       metrics.jsonl            what was measured, round by round; phases with their seconds, bytes and dropouts
       adapter.safetensors      the released adapter
+      files.json               digests of all these, signed by the server
+      resume/server.sqlite     the server's memory until the run is finished: a killed server goes on from here
 
-Clients' ledgers are not here: they are their owners'.
+It is what a run in one process leaves (:mod:`securefed.runs`), without what belongs to the clients' owners; reports and
+verification read both alike.
 """
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, final
 
-from safetensors.numpy import save_file
-
-from securefed.federation import kits
+from securefed import checkpoint, inventory
+from securefed.aggregation import identity
+from securefed.errors import LedgerError, ProtocolError, VerificationError
+from securefed.federation import kits, statement
 from securefed.federation.deadlines import Deadlines
-from securefed.federation.memory import Finished, Memory
+from securefed.federation.memory import Memory
+from securefed.federation.notes import Notes
 from securefed.federation.server import Server, Task
-from securefed.federation.transport import Exchange, Transport
-from securefed.lines import Lines
+from securefed.federation.transport import LEDGERS, Transport
 from securefed.plan import Plan
 from securefed.preparation import Materials, prepare
+from securefed.privacy.ledger import read_export
+from securefed.stopwatch import Stopwatch
+
+MEMORY = "server.sqlite"
 
 
 @final
@@ -41,76 +49,92 @@ class Job:
         task: The run.
         materials: The held-out split and the initial adapter.
         out: The run's folder.
+        watch: Times the stages of this process.
     """
 
     task: Task
     materials: Materials
     out: Path
+    watch: Stopwatch = field(default_factory=Stopwatch)
 
     @classmethod
-    def open(cls, kit: Path, out: Path) -> Self:
+    def open(cls, kit: Path, out: Path, *, materials: Materials | None = None) -> Self:
         """Read a server's kit; the run's folder is new, or that of the same task.
+
+        Args:
+            kit: The server's folder.
+            out: The run's.
+            materials: Those of the plan, if they are prepared already.
 
         Raises:
             ConfigError: If the kit does not hold, or the folder belongs to another run.
         """
-        plan = Plan.from_toml(kit / "plan.toml")
-        materials = prepare(plan)
+        plan, watch = Plan.from_toml(kit / "plan.toml"), Stopwatch()
+        materials = materials or prepare(plan, stage=watch.stage)
         task = kits.open_task(kit, materials, plan)
-        (out / "transcript").mkdir(parents=True, exist_ok=True)
-        shutil.copy(kit / "roster.json", out / "roster.json")
-        shutil.copy(kit / "plan.toml", out / "plan.toml")
-        return cls(task, materials, out)
+        if not (out / inventory.NAME).exists():
+            (out / "transcript").mkdir(parents=True, exist_ok=True)
+            for name in ("roster.json", "plan.toml"):
+                shutil.copy(kit / name, out / name)
+        return cls(task, materials, out, watch)
 
     def run(self, transport: Transport, *, longest: float) -> None:
-        """Run what is left, and write the whole run down.
+        """Run what is left, and write the whole run down; a finished run has nothing left.
 
         Args:
             transport: How clients are reached.
             longest: Seconds that a phase may take at most.
 
         Raises:
-            ProtocolError: If a sum failed; what is finished stays, and the job can be run again.
+            ProtocolError: If a sum failed, or a client did not hand out its ledger; what is finished stays, and the job
+                can be run again.
         """
-        plan = self.task.plan
-        digest = bytes.fromhex(plan.digest)
-        # Made anew from what the server remembers of finished rounds.
-        (self.out / "metrics.jsonl").unlink(missing_ok=True)
+        if not (self.out / inventory.NAME).exists():
+            self._run(transport, Deadlines(longest=longest))
+            inventory.write(self.out, sign=self.task.identity.sign)
+        checkpoint.forget(self.out)
+
+    def _run(self, transport: Transport, deadlines: Deadlines) -> None:
+        task, digest = self.task, bytes.fromhex(self.task.plan.digest)
+        path = self.out / checkpoint.FOLDER / MEMORY
         with (
-            Memory(self.out / "server.sqlite", digest=digest, task=self.task.name) as memory,
-            Lines(self.out / "metrics.jsonl") as metrics,
+            Memory(path, digest=digest, task=task.name) as memory,
+            Notes(self.out, task, self.materials, self.watch) as notes,
         ):
-            self._start(metrics)
-            for done in memory.finished():
-                self._write(done, metrics)
-
-            def observe(number: int, phase: str, exchange: Exchange) -> None:
-                dropped = {name: str(dropout) for name, dropout in exchange.dropped.items()}
-                sizes = {"sent": exchange.sent, "received": exchange.received, "seconds": exchange.seconds}
-                metrics.append(kind="phase", number=number, phase=phase, dropped=dropped, **sizes)
-
-            server = Server(self.task, transport, memory, Deadlines(longest=longest), observe)
+            notes.begin(memory.finished())
+            server = Server(task, transport, memory, deadlines, notes.phase)
             for _ in server.rounds():
-                self._write(memory.finished()[-1], metrics)
-            state = server.state()[0].released()
-            path = self.out / "adapter.safetensors"
-            save_file(state.adapter.tensors(), path, metadata={"plan_digest": plan.digest})
-            metrics.append(kind="end", adapter_sha256=hashlib.sha256(path.read_bytes()).hexdigest(), seconds={})
+                notes.round(memory.finished()[-1])
+            self._gather_ledgers(transport, deadlines)
+            if not notes.are_whole:
+                notes.end(server.state()[0].released().adapter)
 
-    def _start(self, metrics: Lines) -> None:
-        task, materials = self.task, self.materials
-        metrics.append(
-            kind="start",
-            run=task.name,
-            plan_digest=task.plan.digest,
-            roster_root=task.roster.root.hex(),
-            zero_shot_accuracy=materials.test.zero_shot(materials.adapter),
-            initial_accuracy=materials.test.accuracy(materials.adapter),
-        )
+    def _gather_ledgers(self, transport: Transport, deadlines: Deadlines) -> None:
+        """Ask clients for their ledgers; those that are on disk already are not asked for again."""
+        task, folder = self.task, self.out / "ledger"
+        if not task.plan.private:
+            return
+        folder.mkdir(exist_ok=True)
+        missing = [name for name in task.plan.cohort if not (folder / f"{name}.jsonl").exists()]
+        request = statement.ask(task.name, task.identity, task.roster)
+        exchange = transport.exchange(LEDGERS, dict.fromkeys(missing, request), deadline=deadlines.of(LEDGERS))
+        problems = {name: str(dropout) for name, dropout in exchange.dropped.items()}
+        for name, export in exchange.replies.items():
+            try:
+                _write(folder / f"{name}.jsonl", export, name=name, public=task.roster.clients[name])
+            except (LedgerError, VerificationError) as error:
+                problems[name] = str(error)
+        if problems:
+            why = "; ".join(f"{name}: {problem}" for name, problem in sorted(problems.items()))
+            raise ProtocolError(f"all rounds are over, ledgers are missing: run it again when they are there ({why})")
 
-    def _write(self, done: Finished, metrics: Lines) -> None:
-        """Write down a round that is over: its record, and how good the adapter is."""
-        path = self.out / "transcript" / f"{done.number:04d}.jsonl"
-        path.write_text("".join(f"{line}\n" for line in done.transcript), encoding="utf-8")
-        accuracy = self.materials.test.accuracy(self.materials.adapter.restored(done.kept))
-        metrics.append(kind="round", number=done.number, accuracy=accuracy, survivors=done.survivors)
+
+def _write(path: Path, export: bytes, *, name: str, public: bytes) -> None:
+    """Write an export, if it is whole and signed by its client."""
+    new = path.with_suffix(".new")
+    new.write_bytes(export)
+    try:
+        read_export(new, verify=lambda signature, message: identity.verify(public, message, signature, name=name))
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import final
 
+LEDGERS = "ledgers"
+"""What the exchange after the last round is called."""
+
 DETAIL = 300
 """Characters of a detail that are written down: it comes from the other side."""
 
@@ -50,6 +53,7 @@ class Exchange:
     """What came of one phase.
 
     Attributes:
+        requests: What was sent, by client.
         replies: Answers, by client.
         dropped: The others, each with its reason.
         seconds: From the first request to the last answer, or to the deadline if one was awaited in vain.
@@ -57,6 +61,7 @@ class Exchange:
         received: Bytes of all answers.
     """
 
+    requests: Mapping[str, bytes] = field(repr=False)
     replies: Mapping[str, bytes] = field(repr=False)
     dropped: Mapping[str, Dropout]
     seconds: float
@@ -75,6 +80,7 @@ class Exchange:
         """Return an exchange in which everybody who neither answered nor was heard of was silent."""
         silent = {name: Dropout(Reason.SILENT) for name in requests if name not in replies}
         return cls(
+            requests=dict(sorted(requests.items())),
             replies=dict(sorted(replies.items())),
             dropped=dict(sorted((silent | {name: why for name, why in dropped.items() if name in silent}).items())),
             seconds=seconds,

@@ -150,21 +150,30 @@ class Ledger:
             return parse(self._lines(), where=str(self._path))
 
     def export(self, path: Path, *, sign: Callable[[bytes], bytes] | None = None) -> None:
-        """Write all lines as a JSON-lines file, which :func:`read_export` reads.
-
-        Args:
-            path: The file.
-            sign: Signs how many lines there are and the last one's digest, such as the ``sign`` of an Ed25519 key; the
-                signature is the file's last line.
+        """Write what :meth:`exported` returns into a file, which :func:`read_export` reads.
 
         Raises:
             LedgerError: If it cannot be written, or the ledger does not hold.
         """
+        text = self.exported(sign=sign)
         with named(path):
+            path.write_text(text, encoding="utf-8")
+
+    def exported(self, *, sign: Callable[[bytes], bytes] | None = None) -> str:
+        """Return all lines as JSON lines.
+
+        Args:
+            sign: Signs how many lines there are and the last one's digest, such as the ``sign`` of an Ed25519 key; the
+                signature is the file's last line.
+
+        Raises:
+            LedgerError: If the ledger does not hold.
+        """
+        with named(self._path):
             lines = self._lines()
             if sign is not None:
                 lines.append(signature_line(sign(signed_bytes(parse(lines, where=str(self._path))))))
-            path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            return "".join(f"{line}\n" for line in lines)
 
     def close(self) -> None:
         """Close the files."""

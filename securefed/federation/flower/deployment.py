@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from securefed import inventory
 from securefed.errors import ConfigError, SecureFedError
 from securefed.federation import greeting, kits
 from securefed.federation.courier import Unreachable, carry
@@ -86,7 +87,7 @@ class Deployment:
         done = flwr(self.folder, "run", str(self.folder / "app"), "here", "--stream", "-c", config, *extra)
         with log.open("a", encoding="utf-8") as file:
             file.write(done.stdout)
-        if not (self.folder / "run" / "adapter.safetensors").exists():
+        if not (self.folder / "run" / inventory.NAME).exists():
             raise SecureFedError(f"the run has not ended well; {log} and {self.superlink.log} say why")
 
 

@@ -17,7 +17,7 @@ from securefed.aggregation.identity import Roster
 from securefed.errors import ProtocolError, ThresholdError
 from securefed.federation import greeting
 from securefed.federation.flower.records import QUERY, refusal, unwrap, wrap
-from securefed.federation.transport import Dropout, Exchange, Reason, Transport
+from securefed.federation.transport import LEDGERS, Dropout, Exchange, Reason, Transport
 from securefed.rng import Source
 
 if TYPE_CHECKING:
@@ -29,8 +29,11 @@ POLL = 0.1
 GRACE = 5.0
 """Seconds that a message lives longer than it is waited for."""
 
-REFRESH = "advertise"
-"""The phase before which clients that were lost are looked for again."""
+REFRESH = ("advertise", LEDGERS)
+"""Phases before which clients that were lost are looked for again."""
+
+RETURN = 30.0
+"""Seconds that a machine which came back has to say who is there: its engine starts a process for the answer."""
 
 _GONE = (ErrorCode.MESSAGE_UNAVAILABLE, ErrorCode.REPLY_MESSAGE_UNAVAILABLE, ErrorCode.NODE_UNAVAILABLE)
 
@@ -73,8 +76,8 @@ class GridTransport(Transport):
     def exchange(self, phase: str, requests: Mapping[str, bytes], *, deadline: float) -> Exchange:
         """Push a phase's requests and pull the answers; see :class:`Transport`."""
         start = time.monotonic()
-        if phase == REFRESH and requests.keys() - self._nodes.keys():
-            self._greet(least=1, patience=min(deadline, GRACE))
+        if phase in REFRESH and requests.keys() - self._nodes.keys():
+            self._greet(least=1, patience=min(deadline, RETURN))
         contents = {name: wrap(request) for name, request in requests.items() if name in self._nodes}
         answers = self._ask({self._nodes[name]: content for name, content in contents.items()}, phase, deadline)
         replies: dict[str, bytes] = {}

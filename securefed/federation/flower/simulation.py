@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from securefed import inventory
 from securefed.errors import ConfigError, SecureFedError
 from securefed.federation import kits
 from securefed.federation.flower import app
@@ -72,7 +73,7 @@ class Simulation:
         log = self.folder / "logs" / "run.log"
         with log.open("a", encoding="utf-8") as file:
             file.write(done.stdout)
-        if not (self.folder / "run" / "adapter.safetensors").exists():
+        if not (self.folder / "run" / inventory.NAME).exists():
             raise SecureFedError(f"the run has not ended well; {log} and {self.superlink.log} say why")
 
 
