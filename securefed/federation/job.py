@@ -105,9 +105,11 @@ class Job:
             server = Server(task, transport, memory, deadlines, notes.phase)
             for _ in server.rounds():
                 notes.round(memory.finished()[-1])
+            adapter = server.state()[0].released().adapter
+            notes.release(adapter)
             self._gather_ledgers(transport, deadlines)
             if not notes.are_whole:
-                notes.end(server.state()[0].released().adapter)
+                notes.end(adapter)
 
     def _gather_ledgers(self, transport: Transport, deadlines: Deadlines) -> None:
         """Ask clients for their ledgers; those that are on disk already are not asked for again."""

@@ -92,13 +92,19 @@ class Notes:
             accuracy = self._materials.test.accuracy(adapter)
         self._metrics.append(kind="round", number=done.number, accuracy=accuracy, survivors=done.survivors)
 
+    def release(self, adapter: Adapter) -> None:
+        """Write the released adapter."""
+        save_file(adapter.tensors(), self._adapter, metadata={"plan_digest": self._task.plan.digest})
+
     def end(self, adapter: Adapter) -> None:
-        """Write the released adapter and the last line."""
-        path = self._out / "adapter.safetensors"
-        save_file(adapter.tensors(), path, metadata={"plan_digest": self._task.plan.digest})
-        digest, seconds = hashlib.sha256(path.read_bytes()).hexdigest(), self._watch.seconds
+        """Write the last line."""
+        digest, seconds = hashlib.sha256(self._adapter.read_bytes()).hexdigest(), self._watch.seconds
         values: dict[str, Any] = {"adapter_sha256": digest, "seconds": seconds}
         self._metrics.append(kind="end", **values, **self._materials.beyond(adapter))
+
+    @property
+    def _adapter(self) -> Path:
+        return self._out / "adapter.safetensors"
 
     def _start(self) -> None:
         task, materials = self._task, self._materials
