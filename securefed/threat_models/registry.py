@@ -13,6 +13,7 @@ from securefed.threat_models.games import (
     key_recovery,
     labels,
     membership,
+    poisoning,
     pull_back,
     reconstruction,
     seeds,
@@ -43,6 +44,7 @@ ROWS: tuple[Row, ...] = (
     key_recovery.ROW,
     traffic.COUNTS,
     traffic.SIZES,
+    *poisoning.ROWS,
 )
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from tenseal import sealapi
 
-from securefed import rounds, training
+from securefed import grouped, rounds, training
 from securefed.aggregation import openers, plain, shamir
 from securefed.aggregation.packing import pack, unpack
+from securefed.aggregation.robust import Gate
 from securefed.aggregation.seal import SecretKey
 from securefed.privacy.discrete import discrete_gaussian
 from securefed.privacy.shares import SumOfShares
@@ -118,6 +119,22 @@ def full_precision_release(patch: Patch) -> None:
     patch.setattr(SecretKey, "open", unrounded)
 
 
+def gate_in_ring_units(patch: Patch) -> None:
+    """Norms are compared with a bound in finer units."""
+    largest = Gate.largest
+    patch.setattr(Gate, "largest", lambda self, members: 2.0**20 * largest(self, members))
+
+
+def median_is_the_mean(patch: Patch) -> None:
+    """Every group's mean counts as it is."""
+    patch.setattr(grouped, "combined", lambda means, *, faulty, rule: np.mean(means, axis=0))
+
+
+def gate_always_open(patch: Patch) -> None:
+    """Whatever the ring holds is believed."""
+    patch.setattr(Gate, "admits", lambda self, total, members: True)
+
+
 MUTANTS: dict[Callable[[Patch], None], str] = {
     noise_divided_by_the_cohort: "T03",
     own_noise_as_if_shared: "T01",
@@ -137,5 +154,8 @@ MUTANTS: dict[Callable[[Patch], None], str] = {
     full_precision_release: "T16",
     clear_counts: "T17",
     messages_compressed: "T18",
+    gate_in_ring_units: "T19",
+    gate_always_open: "T21a",
+    median_is_the_mean: "T21b",
 }
 """Every mutant, with a row that must turn red."""

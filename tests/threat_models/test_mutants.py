@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from securefed.threat_models.game import Verdict, play_row
-from securefed.threat_models.games import canary, shadows
+from securefed.threat_models.games import canary, poisoning, shadows
 from securefed.threat_models.registry import row_of
 from tests.threat_models.mutants import MUTANTS
 
 
 @pytest.fixture(autouse=True)
 def _forgetful():
-    """Scores and shadows that a mutant made are for nobody else."""
+    """What a mutant made is for nobody else."""
     _forget()
     yield
     _forget()
@@ -23,6 +23,7 @@ def _forgetful():
 def _forget():
     canary.scores.cache_clear()
     shadows.spread.cache_clear()
+    poisoning.train.cache_clear()
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
@@ -31,7 +32,11 @@ def test_a_row_notices(mutant, monkeypatch):
     row = row_of(MUTANTS[mutant])
     cheap = {"plain", "mask", row.arms[0].secure}
     played = replace(row, arms=tuple(arm for arm in row.arms if arm.claim != "none" and arm.secure in cheap))
-    results = list(play_row(played, profile="smoke", seed=0))
+    results = []
+    for result in play_row(played, profile="smoke", seed=0):
+        results.append(result)
+        if result.verdict is Verdict.FAIL:
+            break
     found = {result.arm.defences: (result.verdict.value, result.measured) for result in results}
 
     assert results[0].verdict is Verdict.CONTROL, found
