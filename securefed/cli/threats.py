@@ -28,6 +28,9 @@ RowName = Annotated[str, typer.Argument(help="Name of a row, for example T09; 's
 Profile = Annotated[Literal["smoke", "full"], typer.Option(help="smoke: one seed, few trials; full: five seeds, many.")]
 Seed = Annotated[int, typer.Option(help="The first seed; repeats every trial.", min=0)]
 
+PAGE, RESULTS = Path("SECURITY.md"), Path("benchmarks/results")
+"""As :mod:`securefed.threat_models.security` has them, which takes numpy to read."""
+
 PROCESSES = min(4, os.cpu_count() or 1)
 
 MARKS = {"PASS": "green", "FAIL": "bold red", "INVALID": "bold red", "NOT CLAIMED": "yellow"}
@@ -115,11 +118,32 @@ def diff(
     raise typer.Exit(int(is_worse(found)))
 
 
+def doc(
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 1 if it would change.")] = False,
+    results: Annotated[Path, typer.Option(help="Folder of the published scorecard and kill rate.")] = RESULTS,
+    page: Annotated[Path, typer.Option(help="The page.")] = PAGE,
+    as_json: AsJson = False,
+) -> None:
+    """Make SECURITY.md from promises, messages and the published scorecard."""
+    from securefed.threat_models import security
+
+    if check:
+        security.check(results, page)
+    else:
+        security.write(results, page)
+    if as_json:
+        typer.echo(json.dumps({"page": str(page), "checked": check}))
+    else:
+        typer.echo(f"{page} {'is what promises and results make' if check else 'written'}")
+
+
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "list": (list_rows, "securefed threats list"),
     "show": (show, "securefed threats show T09"),
     "run": (run, "securefed threats run T09 --seed 7"),
     "scorecard": (play, "securefed threats scorecard --profile full --out scorecard"),
+    "doc": (doc, "securefed threats doc --check"),
     "diff": (diff, "securefed threats diff before/scorecard.json scorecard/scorecard.json"),
 }
 """Every command below ``threats``, with its example."""

@@ -23,10 +23,14 @@ ABOUT_ROW = 3
 
 
 def markdown(card: Mapping[str, Any]) -> str:
-    """Return the scorecard as a Markdown table, with what repeats it above."""
+    """Return the scorecard as Markdown, with what repeats it above the table."""
+    return f"Profile `{card['profile']}`, {seeds(card)}, securefed {card['version']}.\n\n{table(card)}\n"
+
+
+def table(card: Mapping[str, Any]) -> str:
+    """Return the scorecard as a Markdown table."""
     head = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
-    lines = [f"Profile `{card['profile']}`, {seeds(card)}, securefed {card['version']}.", "", *head]
-    return "\n".join([*lines, *("| " + " | ".join(cells(result)) + " |" for result in card["results"])]) + "\n"
+    return "\n".join([*head, *("| " + " | ".join(cells(result)) + " |" for result in card["results"])])
 
 
 def command(card: Mapping[str, Any]) -> str:

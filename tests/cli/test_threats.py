@@ -1,6 +1,7 @@
 """``securefed threats``, as a user meets it."""
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -8,6 +9,8 @@ from typer.testing import CliRunner
 from securefed.cli import app, threats
 from securefed.threat_models import registry, scorecard
 from securefed.threat_models.registry import row_of
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
 
 def call(*arguments):
@@ -65,6 +68,17 @@ def test_a_claim_that_fails_is_exit_code_1(monkeypatch):
     assert call("run", "T12").exit_code == 1
 
 
+def test_doc_writes_the_page_and_says_whether_it_is_what_it_should_be(tmp_path):
+    page = tmp_path / "SECURITY.md"
+
+    assert call("doc", "--results", RESULTS, "--page", page).exit_code == 0
+    assert json.loads(call("doc", "--check", "--results", RESULTS, "--page", page, "--json").stdout)["checked"] is True
+    page.write_text(page.read_text().replace("no third-party audit yet", "three audits"))
+    worse = call("doc", "--check", "--results", RESULTS, "--page", page)
+    assert worse.exit_code == 1
+    assert "SECURITY.md:3" in worse.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -75,6 +89,7 @@ def test_a_claim_that_fails_is_exit_code_1(monkeypatch):
         ("run", "T12", "--profile", "huge"),
         ("scorecard", "--processes", 0),
         ("diff", "nowhere.json", "nowhere.json"),
+        ("doc", "--check", "--results", "nowhere"),
     ],
     ids=str,
 )
