@@ -38,6 +38,9 @@ from securefed.runs import create_folder
 AGENTS = (sys.executable, "-m", "securefed.federation.cohort")
 """How the agents are started; folders of kits and sockets follow."""
 
+RAY_CLUSTER = "ray_bootstrap_config.yaml"
+"""File in the home folder without which ray asks the network which cloud it runs in, even if told to report nothing."""
+
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,14 +107,15 @@ def simulated(
         # The paths of Unix sockets, the agents' and ray's, must be short.
         short = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="securefed-")))
         (sockets := short / "agents").mkdir()
-        variables = {**environment(folder), "RAY_TMPDIR": str(short)}
+        (short / RAY_CLUSTER).write_text("provider:\n  type: local\n", encoding="utf-8")
+        variables = {"agents": {}, "superlink": {"RAY_TMPDIR": str(short), "HOME": str(short)}}
         commands = {
             "agents": [*agents, str(folder / "kits"), str(sockets)],
             "superlink": _superlink(port := free_port()),
         }
         started = {}
         for name, command in commands.items():
-            started[name] = Process(command, folder / "logs" / f"{name}.log", variables)
+            started[name] = Process(command, folder / "logs" / f"{name}.log", environment(folder) | variables[name])
             started[name].start()
             running.callback(started[name].end)
         address = f'[superlink]\ndefault = "here"\n\n[superlink.here]\naddress = "127.0.0.1:{port}"\ninsecure = true\n'

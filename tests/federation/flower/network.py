@@ -4,6 +4,7 @@ The wire is in user space, between one TUN device a machine, so it needs no nete
 only way out of every namespace, it sees each packet that is meant for somebody else.
 """
 
+import ctypes
 import fcntl
 import heapq
 import ipaddress
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 TUNSETIFF, TUN, BARE = 0x400454CA, 0x0001, 0x1000
+NET_NAMESPACE = 0x40000000
 BLOCK = ipaddress.ip_network("10.77.0.0/24")
 
 
@@ -42,6 +44,11 @@ def ip(*arguments):
     subprocess.run(["/usr/sbin/ip", *arguments], check=True, capture_output=True)
 
 
+def enter(namespace):
+    if ctypes.CDLL(None, use_errno=True).setns(namespace, NET_NAMESPACE):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
 @dataclass
 class Machine:
     """A namespace with an address."""
@@ -49,6 +56,18 @@ class Machine:
     name: str
     address: str
     device: int
+
+    @contextmanager
+    def entered(self):
+        """This thread, and what it starts, are on the machine."""
+        own, there = (os.open(path, os.O_RDONLY) for path in ("/proc/thread-self/ns/net", f"/run/netns/{self.name}"))
+        enter(there)
+        try:
+            yield
+        finally:
+            enter(own)
+            os.close(own)
+            os.close(there)
 
     def command(self, *words):
         return ["/usr/sbin/ip", "netns", "exec", self.name, *map(str, words)]

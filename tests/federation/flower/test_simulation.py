@@ -21,6 +21,7 @@ from securefed.federation.flower.simulation import simulated
 from securefed.federation.job import Job
 from securefed.privacy.ledger import read_export
 from securefed.rng import seeded
+from tests.federation.flower.network import impossible, network
 from tests.federation.parties import repeatable
 
 needs_ray = pytest.mark.skipif(
@@ -30,8 +31,12 @@ needs_ray = pytest.mark.skipif(
 SEEDED = (sys.executable, str(Path(__file__).with_name("seeded_cohort.py")))
 
 
-@pytest.fixture
-def plan():
+@pytest.fixture(name="plan")
+def chosen_plan():
+    return chosen()
+
+
+def chosen():
     return recipes.cachefl(
         data="world:sketch,neon", records=80, classes=("cat", "star"), clients=3, rounds=2, delta=1e-3, epsilon=2.0
     )
@@ -60,14 +65,25 @@ def left_over(folder):
     return found
 
 
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A simulated run on a machine of its own, where there can be one: its folder, processes left over, its network."""
+    folder = tmp_path_factory.mktemp("simulation") / "simulated"
+    with ExitStack() as machine:
+        net = None
+        if impossible() is None:
+            net = machine.enter_context(network(1, delay=0, loss=0))
+            machine.enter_context(net.machines[0].entered())
+        with simulated(chosen(), folder, task="task", rng=seeded(3), agents=SEEDED) as running:
+            running.run()
+        return folder, left_over(folder), net
+
+
 @needs_ray
 @pytest.mark.deploy
-def test_a_simulated_run_releases_bit_for_bit_what_the_embedded_run_releases_and_leaves_no_process(plan, tmp_path):
-    expected, folder = embedded(plan, tmp_path / "embedded"), tmp_path / "simulated"
-    with simulated(plan, folder, task="task", rng=seeded(3), agents=SEEDED) as running:
-        running.run()
-
-    found = load_file(folder / "run" / "adapter.safetensors")
+def test_a_simulated_run_releases_bit_for_bit_what_the_embedded_run_releases_and_leaves_no_process(run, plan, tmp_path):
+    folder, left, _ = run
+    expected, found = embedded(plan, tmp_path / "embedded"), load_file(folder / "run" / "adapter.safetensors")
     assert found.keys() == expected.keys()
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
     lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
@@ -75,7 +91,16 @@ def test_a_simulated_run_releases_bit_for_bit_what_the_embedded_run_releases_and
     for name in plan.cohort:
         entries = read_export(folder / "kits" / "clients" / name / "ledger.jsonl").entries
         assert [entry.round for entry in entries] == [1, 2]
-    assert left_over(folder) == []
+    assert left == []
+
+
+@needs_ray
+@pytest.mark.deploy
+def test_a_simulation_speaks_to_nobody_outside_its_machine(run):
+    *_, net = run
+    if net is None:
+        pytest.skip(impossible())
+    assert net.outside == {}
 
 
 def test_without_ray_a_simulation_says_how_to_get_it(plan, tmp_path, monkeypatch):
