@@ -168,6 +168,15 @@ PROMISES = (
         beyond=("X11", "X12"),
     ),
     Promise(
+        adversary=MALICIOUS_CLIENT,
+        guarantee="rounds in random groups (`securefed.grouped`): a few clients whose vectors are longer than "
+        "honest ones, random or of flipped signs steer or destroy no adapter",
+        assumption="fewer than half of the groups hold one of them, or the round is refused; no noise that is "
+        "longer than what it hides",
+        rows=("T19", "T21a", "T21b"),
+        beyond=("X11",),
+    ),
+    Promise(
         adversary=SYBILS,
         guarantee="nobody joins whom the roster does not name, and no cohort is padded",
         assumption="whoever signs the roster admits one name a client",
@@ -257,7 +266,9 @@ NON_GOALS = (
         "X11",
         "Poisoning",
         "A client may send any vector that fits the ring. Masks hide it; in the default sum nothing bounds its "
-        "influence but the ring.",
+        "influence but the ring. Random groups with a gate and a median bear vectors that are longer than honest "
+        "ones; one as long as an honest one still moves the result (T20), the more the more noise there is, and "
+        "each client then hides among its group only.",
     ),
     NonGoal(
         "X12",
