@@ -10,15 +10,12 @@ sys.path.insert(0, str(ROOT))
 from tools import commands  # noqa: E402 - the folder above is on the path from here on
 
 project = "securefed"
-author = "the authors of securefed"
 version = release = version_of("securefed")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["conf.py"]
 
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
-suppress_warnings = ["myst.header"]
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "signature"
@@ -32,6 +29,7 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 
 
 def _with_commands(app: object, page: str, source: list[str]) -> None:

@@ -3,10 +3,11 @@
 import importlib
 import re
 import shlex
+from fnmatch import fnmatch
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, blocks, inline
+from tests.docs.pages import PAGES, ROOT, blocks, inline, tokens
 from tools import commands, flow
 
 COMMANDS = commands.commands()
@@ -60,6 +61,16 @@ def test_files_that_a_page_outside_the_site_links_to_exist(page):
     targets = [token.attrs["href"] for token in inline(page, "link_open")]
     files = [target.partition("#")[0] for target in targets if not re.match(r"\w+:|#", target)]
     assert [file for file in files if not ((ROOT / page).parent / file).exists()] == []
+
+
+@pytest.mark.parametrize("contents", [page for page in PAGES if page.endswith("/index.md")])
+def test_every_page_of_the_site_is_in_a_table_of_contents(contents):
+    """Its builder would refuse the site."""
+    folder = (ROOT / contents).parent
+    tables = [token.content for token in tokens(contents) if token.info == "{toctree}"]
+    entries = {line for table in tables for line in table.splitlines() if line and not line.startswith(":")}
+    names = {path.stem for path in folder.glob("*.md")} - {"index"}
+    assert {name for name in names if not any(fnmatch(name, entry) for entry in entries)} == set()
 
 
 def test_the_page_of_the_command_line_says_all_that_help_says():
