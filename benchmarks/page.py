@@ -111,6 +111,19 @@ SECTIONS: dict[str, list[Row]] = {
         Row("Opacus' ghost clipping over plain sum", "ratios.opacus_ghost"),
         Row("Opacus' hooks over plain sum", "ratios.opacus_hooks"),
     ],
+    "client_level": [
+        Row("One client: clip, quantise, exact noise", "milliseconds.one_client", "ms"),
+        Row("The server: add, decode", "milliseconds.server", "ms"),
+        Row("The mean of arrays at hand", "milliseconds.numpy_mean", "ms"),
+        Row("Flower's FedAvg, without privacy, over our server", "fedavg_over_ours"),
+        Row("Flower's fixed clipping over our server", "flower_server_over_ours"),
+    ],
+    "accelerator": [
+        Row("Pictures a second, from and to the host", "pictures_a_second", ""),
+        Row("Share of the best plain forward pass", "share_of_plain", "", least=0.6),
+        Row("A private step at ImageNet's scale", "private_step_milliseconds.cuda", "ms"),
+        Row("The same on one thread of the host", "private_step_milliseconds.cpu", "ms"),
+    ],
     "accounting": [
         Row("Slowest epsilon of a thousand events", "slowest_epsilon_seconds", "s"),
         Row("dp-accounting's PLD over ours, equal sampled events", "epsilon.sampled_equal.speedup.dp_accounting_pld"),

@@ -43,11 +43,12 @@ def clipped_sum(adapter: Adapter, features: Tensor, labels: Tensor, *, clip_norm
         ConfigError: If the adapter's initial parameters are not public, or shapes disagree.
     """
     check(adapter, features, labels)
-    total = torch.zeros(len(adapter.vector()), dtype=torch.float64)
+    total: Tensor | None = None
     for gradients in gradients_of(adapter, features, labels):
         factors = torch.from_numpy(clip_factors(gradients.norms().numpy(), clip_norm=clip_norm))
-        total += gradients.weighted_sum(factors)
-    return total.numpy()
+        part = gradients.weighted_sum(factors)
+        total = part if total is None else total + part
+    return np.zeros(adapter.size) if total is None else total.numpy()
 
 
 def clipped_update(
@@ -119,7 +120,7 @@ def compared_sum(adapter: Adapter, features: Tensor, labels: Tensor, *, clip_nor
 
 def gradients_of(adapter: Adapter, features: Tensor, labels: Tensor) -> Iterator[RecordGradients]:
     """Yield the gradients of the records, as many at a time as memory should hold."""
-    chunk = max(min(CHUNK, COORDINATES // len(adapter.vector())), 1)
+    chunk = max(min(CHUNK, COORDINATES // adapter.size), 1)
     for start in range(0, len(features), chunk):
         yield adapter.record_gradients(features[start : start + chunk], labels[start : start + chunk])
 

@@ -121,6 +121,11 @@ class Adapter(ABC):
     def vector(self) -> Vector:
         """Return the trainable parameters, float64, shape ``(dim,)``."""
 
+    @property
+    def size(self) -> int:
+        """Length of :meth:`vector`."""
+        return len(self.vector())
+
     @abstractmethod
     def moved_to(self, vector: Vector) -> Self:
         """Return the same adapter with other trainable parameters."""

@@ -169,6 +169,11 @@ class CacheFL(Adapter):
         """Return the keys, row by row."""
         return self.keys.reshape(-1).numpy().copy()
 
+    @property
+    def size(self) -> int:
+        """Length of :meth:`vector`, which is a copy of all keys."""
+        return self.keys.numel()
+
     def moved_to(self, vector: Vector) -> Self:
         """Return the same adapter with other keys."""
         return replace(self, keys=torch.from_numpy(vector.copy()).reshape(self.keys.shape))
