@@ -139,7 +139,7 @@ MUTANTS: dict[Callable[[Patch], None], str] = {
     noise_divided_by_the_cohort: "T03",
     own_noise_as_if_shared: "T01",
     noise_in_wrong_units: "T02",
-    one_noise_for_all_coordinates: "T02-texts",
+    one_noise_for_all_coordinates: "T02t",
     no_clipping: "T04",
     shares_split_once_more: "T07",
     noise_left_out: "T08",
@@ -155,7 +155,7 @@ MUTANTS: dict[Callable[[Patch], None], str] = {
     clear_counts: "T17",
     messages_compressed: "T18",
     gate_in_ring_units: "T19",
-    gate_always_open: "T21-noise",
-    median_is_the_mean: "T21-signs",
+    gate_always_open: "T21a",
+    median_is_the_mean: "T21b",
 }
 """Every mutant, with a row that must turn red."""

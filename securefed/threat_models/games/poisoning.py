@@ -162,6 +162,6 @@ def row(name: str, attack: Attack, title: str, *, claimed: bool = True) -> Row:
 ROWS = (
     row("T19", BOOSTED, "make one class pass for another by a boosted vector"),
     row("T20", IN_NORM, "make one class pass for another by vectors as long as honest ones", claimed=False),
-    row("T21-noise", NOISE, "destroy the adapter with noise"),
-    row("T21-signs", SIGNS, "destroy the adapter with flipped signs"),
+    row("T21a", NOISE, "destroy the adapter with noise"),
+    row("T21b", SIGNS, "destroy the adapter with flipped signs"),
 )

@@ -142,4 +142,4 @@ def row(name: str, sent: Sent, what: str) -> Row:
 
 
 FACTORS = row("T02", "factors", "low-rank factors")
-TEXTS = row("T02-texts", "texts", "class texts")
+TEXTS = row("T02t", "texts", "class texts")
