@@ -42,7 +42,7 @@ def names() -> list[str]:
 
 
 def main() -> int:
-    """Run the chosen measurements; return 2 for an unknown name, 1 if one of them failed."""
+    """Run the chosen measurements; return 2 for an unknown name, 1 if one of them failed, 0 also if one was skipped."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", metavar="NAME", action="append", help=f"one of: {', '.join(names())}")
     parser.add_argument(
@@ -63,7 +63,7 @@ def main() -> int:
         results_page.main()
     shown = found[chosen[0]] if len(chosen) == 1 else found
     print(json.dumps(shown) if options.json else json.dumps(shown, indent=2))
-    return int(any("skipped" in each for each in found.values()) and not options.quick)
+    return int(any("failed" in each for each in found.values()))
 
 
 def quickly(name: str) -> dict[str, object]:
@@ -72,14 +72,18 @@ def quickly(name: str) -> dict[str, object]:
 
 
 def measure(name: str) -> dict[str, object]:
-    """Measure in a fresh process with the pinned peers, and keep the figures; say why if that cannot be."""
+    """Measure in a fresh process with the pinned peers, and keep the figures; say why if that cannot be.
+
+    The others are measured nevertheless.
+    """
     try:
         path = environments.search_path(environments.peers_of(name))
+    except subprocess.CalledProcessError as error:
+        return _told(name, "skipped", error.stderr.strip().splitlines()[-1])
+    try:
         done = _python("-m", "benchmarks.measured", name, path=path)
     except subprocess.CalledProcessError as error:
-        reason = (error.stderr or str(error)).strip().splitlines()[-1]
-        print(f"{name} is skipped: {reason}", file=sys.stderr)
-        return {"benchmark": name, "skipped": reason}
+        return _told(name, "failed", str(error))
     found: dict[str, object] = json.loads(done.splitlines()[-1])
     if "skipped" not in found:
         RESULTS.mkdir(exist_ok=True)
@@ -91,6 +95,11 @@ def is_kept(name: str) -> bool:
     """Tell whether the figures of this very code are kept."""
     file = RESULTS / f"{name}.json"
     return file.exists() and json.loads(file.read_text(encoding="utf-8")).get("sources") == sources()
+
+
+def _told(name: str, outcome: str, reason: str) -> dict[str, object]:
+    print(f"{name} {outcome}: {reason}", file=sys.stderr)
+    return {"benchmark": name, outcome: reason}
 
 
 def _python(*arguments: str, path: str) -> str:

@@ -92,6 +92,7 @@ SECTIONS: dict[str, list[Row]] = {
         Row("10,000 clients of 10,000 coordinates, on the clock", "sparse.3.wall_seconds", "s", most=60.0),
         Row("The same, work of all processes", "sparse.3.work_seconds", "s"),
         Row("Its agreements and signatures alone", "sparse.3.floor_seconds", "s"),
+        Row("The same, shared by the clients' two processes, on the clock", "sparse.3.floor_wall_seconds", "s"),
         Row("Work over that floor", "sparse.3.ratio_to_floor"),
         Row("Memory of the server, 1,000 clients", "sparse.1.server_megabytes", "MB"),
         Row("Memory of the server, 10,000 clients", "sparse.3.server_megabytes", "MB"),

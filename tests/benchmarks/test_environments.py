@@ -40,6 +40,18 @@ def test_a_peer_that_cannot_be_installed_is_a_reason_and_old_figures_stay(result
     assert "no network" in capsys.readouterr().err
 
 
+def test_a_measurement_that_fails_is_told_and_old_figures_stay(results, monkeypatch):
+    def broken(*arguments, path):
+        raise subprocess.CalledProcessError(1, "python")
+
+    monkeypatch.setattr(environments, "search_path", lambda peers: "")
+    monkeypatch.setattr(suite, "_python", broken)
+    (results / "shamir.json").write_text("{}")
+
+    assert "failed" in suite.measure("shamir")
+    assert (results / "shamir.json").read_text() == "{}"
+
+
 def test_figures_of_the_same_code_are_not_measured_again_and_others_are(results):
     file = results / "shamir.json"
     assert not suite.is_kept("shamir")
