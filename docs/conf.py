@@ -28,6 +28,8 @@ html_title = "securefed"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+# The search would fetch pages to show lines of them, which browsers refuse to a page from disk.
+html_show_search_summary = False
 html_show_sphinx = False
 html_show_copyright = False
 

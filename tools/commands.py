@@ -16,6 +16,9 @@ from securefed.cli import app
 
 MARKER = "<!-- every command -->"
 
+EVERYWHERE = {"--debug", "--help"}
+"""Options of every command, which the page names once."""
+
 
 def commands() -> dict[str, click.Command]:
     """Return every command by its name, such as ``threats list``, in the order of ``securefed --help``."""
@@ -41,15 +44,16 @@ def _section(name: str, command: click.Command) -> Iterator[str]:
     yield from (f"## {name}", "", command.help or "", "")
     yield from ("```text", f"{context.command_path} {' '.join(command.collect_usage_pieces(context))}", "```", "")
     yield from (re.sub(r"^Example: (.*)", r"Example: `\1`", command.epilog or ""), "")
-    for parameter in command.get_params(context):
-        yield from _entry(parameter, context)
+    for parameter in command.params:
+        if not EVERYWHERE.intersection(parameter.opts):
+            yield from _entry(parameter, context)
 
 
 def _entry(parameter: click.Parameter, context: click.Context) -> Iterator[str]:
     """Return an entry of a definition list."""
     record = parameter.get_help_record(context)
     shown = parameter.make_metavar(context) if record is None else record[0]
-    yield from (f"`{shown.strip('[]')}`", f": {getattr(parameter, 'help', '')}{_more(parameter)}", "")
+    yield from (f"`{shown}`", f": {getattr(parameter, 'help', '')}{_more(parameter)}", "")
 
 
 def _more(parameter: click.Parameter) -> str:
