@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from securefed.adapter_choices import AnyAdapter, CacheChoices, FloraChoices
 from securefed.adapters import templates
-from securefed.aggregation.parameters import default_threshold
+from securefed.aggregation.parameters import MOST_ROUNDS, default_threshold
 from securefed.aggregation.policy import HARD_FLOOR
 from securefed.errors import ConfigError
 from securefed.privacy import accounting
@@ -69,6 +69,8 @@ class Choices(BaseModel):
         max_dropouts: Clients that may vanish after their noise was drawn.
         max_colluders: Clients that may reveal their share of the noise.
         bits: Size of the ring.
+        rounds_per_deal: Rounds whose keys and shares the clients of a masked sum exchange at once. Others take part in
+            two phases instead of four; who misses the exchange is out until the next (decision 7).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -106,6 +108,7 @@ class Choices(BaseModel):
     max_dropouts: int = Field(default=0, ge=0)
     max_colluders: int = Field(default=0, ge=0)
     bits: int = Field(default=32, ge=2, le=64)
+    rounds_per_deal: int = Field(default=8, ge=1, le=MOST_ROUNDS)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

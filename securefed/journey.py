@@ -14,6 +14,7 @@ from rich.console import Console
 from securefed import rng as randomness
 from securefed.aggregation.decryptor import Decryptor
 from securefed.aggregation.identity import Federation
+from securefed.aggregation.table import Table
 from securefed.checkpoint import Beginning, Checkpoint
 from securefed.errors import ConfigError
 from securefed.lines import Lines
@@ -74,7 +75,7 @@ class Journey:
         ]
         decryptor = Decryptor.throwaway(self.members.roster, rng=randomness.secure())
         self._start(known)
-        state, head = known.state(self.materials.adapter), known.head
+        state, head, table = known.state(self.materials.adapter), known.head, Table()
         dealt = not known.attempt  # this process has dealt the parts of the pass that it is in
         for number in range(known.number + 1, plan.rounds + 1):
             done = self._lost(state, head, number) if known.attempt and number == known.number + 1 else None
@@ -93,6 +94,7 @@ class Journey:
                 owners=self.owners,
                 previous=head,
                 attempt=known.attempt,
+                table=table,
                 lost=partial(_is_lost, absent(plan, number, self.beginning.vanishing)),
                 record=partial(self.messages.message, number),
                 stage=self.watch.stage,

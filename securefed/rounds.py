@@ -24,9 +24,10 @@ from securefed.aggregation.journal import Journal
 from securefed.aggregation.masked import MaskedSum
 from securefed.aggregation.masked_client import LEAST
 from securefed.aggregation.masked_server import MaskedServer
-from securefed.aggregation.parameters import DIGEST, Context, Parameters
+from securefed.aggregation.parameters import DIGEST, Context, Deal, Parameters
 from securefed.aggregation.plain import PlainSum
 from securefed.aggregation.policy import Policy
+from securefed.aggregation.table import Table
 from securefed.aggregation.topology import choose
 from securefed.encoding import Integers, RingVector, Vector
 from securefed.errors import ConfigError
@@ -240,10 +241,24 @@ class Round:
     head: bytes
 
 
+def deal_of(plan: Plan, *, first: int, attempt: int) -> Deal:
+    """Return the deal that begins with a round: it serves as many as the plan says, or are left."""
+    return Deal(first, attempt, min(plan.rounds_per_deal, plan.rounds - first + 1))
+
+
 def parameters_of(
-    plan: Plan, adapter: Adapter, *, run: str, number: int, previous: bytes, attempt: int = 0
+    plan: Plan,
+    adapter: Adapter,
+    *,
+    run: str,
+    number: int,
+    previous: bytes,
+    attempt: int = 0,
+    deal: Deal | None = None,
 ) -> Parameters:
     """Return what every party of one round's sum is told, bound to this plan, run, round, adapter and earlier record.
+
+    Keys were dealt in an earlier round, or are for this round alone.
 
     A client that was given another plan or another adapter derives other masks: the sum is then noise and is refused,
     not opened.
@@ -255,6 +270,7 @@ def parameters_of(
         plan=bytes.fromhex(plan.digest),
         attempt=attempt,
         previous=previous,
+        dealt=deal,
     )
     return Parameters(
         bits=plan.bits,
@@ -281,10 +297,11 @@ def sum_of(
     members: Federation | None,
     decryptor: Decryptor | None,
     owners: Owners,
+    table: Table | None = None,
 ) -> SecureSum:
     """Return the secure sum of one round, of the plan's kind."""
     if plan.secure == "mask":
-        return MaskedSum(parameters, members, policy=owners.policy, journals=owners.journals)
+        return MaskedSum(parameters, members, policy=owners.policy, journals=owners.journals, table=table or Table())
     if plan.secure == "plain":
         return PlainSum(parameters, owners.journals)
     return HomomorphicSum(
@@ -310,6 +327,7 @@ def run_round(
     owners: Owners = NOBODY,
     previous: bytes = bytes(DIGEST),
     attempt: int = 0,
+    table: Table | None = None,
     lost: Callable[[str, str], bool] = never,
     record: Callable[[str, str, str, bytes], None] = unrecorded,
     stage: Stage = untimed,
@@ -329,6 +347,7 @@ def run_round(
         previous: Head of the record of the round before; zeros for the first.
         attempt: Number of earlier attempts at this round, whose charges it uses where a client's journal will refuse a
             second vector.
+        table: What was dealt in earlier rounds, and is kept for later ones; by default keys are for this round alone.
         lost: Called with phase and client; True if that answer never arrives.
         record: Sees every message.
         stage: Times the stages.
@@ -348,8 +367,11 @@ def run_round(
             f"{len(names)} clients came, {', '.join(names[:3])} ..; the plan is for {plan.clients}: "
             f"{', '.join(plan.cohort[:3])} .. in this order. Noise is sized for its own cohort: make another plan"
         )
-    parameters = parameters_of(plan, state.adapter, run=run, number=number, previous=previous, attempt=attempt)
-    sums = sum_of(plan, parameters, members=members, decryptor=decryptor, owners=owners)
+    deal = None if table is None else table.deal or deal_of(plan, first=number, attempt=attempt)
+    parameters = parameters_of(
+        plan, state.adapter, run=run, number=number, previous=previous, attempt=attempt, deal=deal
+    )
+    sums = sum_of(plan, parameters, members=members, decryptor=decryptor, owners=owners, table=table)
     if plan.secure != "plain":
         owners.policy.check(parameters, choose(plan.clients, plan.threshold))
     roles = {}
@@ -363,6 +385,8 @@ def run_round(
     server = sums.server()
     with stage("secure sum"):
         total = secure_sum(server, roles, lost=lost, record=record)
+    if table is not None and isinstance(server, MaskedServer):
+        table.keep(server)
     record_of_sum = server.transcript if isinstance(server, MaskedServer) else None
     head = record_of_sum.head if record_of_sum else server.head if isinstance(server, EncryptedServer) else previous
     return Round(

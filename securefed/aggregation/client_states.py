@@ -70,20 +70,20 @@ class KnowsVector(State):
     def answer(self, request: bytes) -> tuple[bytes, State]:
         """PLAN to ADVERT, which begins a deal; in a later round of the deal, PLAN to MASKED."""
         session = self.member.session
+        size = len(request) if session.is_dealing else session.frame_size(Kind.PLAN)
+        if self.member.read(Kind.PLAN, request[:size]) != session.plan:
+            raise WrongContext("the server's plan is not the one that this client was told")
         if session.is_dealing:
-            self._check_plan(request)
+            self._begin()
             return self._advertise()
-        size = session.frame_size(Kind.PLAN)
         self.hand.check(self.member)
         inbox = self.member.read(Kind.INBOX, request[size:]) if len(request) > size else None
-        self._check_plan(request[:size])
+        self._begin()
         if inbox is not None:
             self.hand.open(self.member, inbox)
         return masked(self.member, self.hand, self.vector)
 
-    def _check_plan(self, request: bytes) -> None:
-        if self.member.read(Kind.PLAN, request) != self.member.session.plan:
-            raise WrongContext("the server's plan is not the one that this client was told")
+    def _begin(self) -> None:
         if self.member.journal is not None:
             self.member.journal.begin(self.member.session.parameters.context)
 

@@ -27,6 +27,7 @@ from securefed.aggregation.masked_server import MaskedServer
 from securefed.aggregation.parameters import Parameters
 from securefed.aggregation.policy import Policy
 from securefed.aggregation.session import Session
+from securefed.aggregation.table import Table
 from securefed.encoding import RingVector
 from securefed.errors import ConfigError
 from securefed.rng import Source, secure
@@ -49,6 +50,7 @@ class MaskedSum(SecureSum):
         members: The parties' identities; by default fresh ones that live as long as this object.
         policy: The floor of every client.
         journals: What clients remember of earlier sums, by name; those without one remember nothing.
+        table: What was dealt in earlier rounds, and is for the next ones; by default nothing.
 
     Raises:
         ConfigError: If a client of the cohort has no identity.
@@ -58,6 +60,7 @@ class MaskedSum(SecureSum):
     members: Federation | None = None
     policy: Policy = LEAST
     journals: Mapping[str, Journal] = field(default_factory=dict)
+    table: Table = field(default_factory=Table)
 
     def __post_init__(self) -> None:
         """Refuse a cohort of strangers."""
@@ -68,11 +71,12 @@ class MaskedSum(SecureSum):
         """Return the role of one client; see :class:`SecureSum`."""
         self.parameters.index(name)
         identity, journal = self._federation.clients[name], self.journals.get(name)
-        return MaskedClient(self._session, identity, vector, rng=rng, policy=self.policy, journal=journal)
+        hand = self.table.hand(name)
+        return MaskedClient(self._session, identity, vector, rng=rng, policy=self.policy, journal=journal, hand=hand)
 
     def server(self) -> MaskedServer:
         """Return the role of the server."""
-        return MaskedServer(self._session, self._federation.server)
+        return MaskedServer(self._session, self._federation.server, dealt=self.table.dealt)
 
     @cached_property
     def _federation(self) -> Federation:

@@ -9,7 +9,7 @@ from typing import final
 from securefed.aggregation.base import ServerRole
 from securefed.aggregation.desk import Dealt, Desk
 from securefed.aggregation.identity import Identity
-from securefed.aggregation.server_states import Aborted, Advertising, Agreeing, Masking, ServerState
+from securefed.aggregation.server_states import Aborted, Advertising, Agreeing, Done, Masking, ServerState
 from securefed.aggregation.session import Session
 from securefed.aggregation.transcript import Transcript, nowhere
 from securefed.encoding import RingVector
@@ -72,6 +72,19 @@ class MaskedServer(ServerRole):
         self._state = state.collect(answers)
         if isinstance(self._state, Masking | Agreeing):
             self.dealt = self._state.dealt
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the round after this one goes on with the same deal, once this sum is done.
+
+        It does if the deal serves it and, of the clients that were here to the end, not every one is needed: who is
+        gone may have lost what it was dealt, and only a new deal brings it back.
+        """
+        if not isinstance(self._state, Done):
+            return False
+        public, stayed = self._desk.session.parameters, self._state.stayed
+        can_spare = stayed > public.threshold or stayed == len(public.cohort)
+        return can_spare and public.context.slot + 1 < public.context.deal.rounds
 
     def total(self) -> RingVector:
         """Return the sum; see :class:`ServerRole`."""

@@ -256,16 +256,17 @@ class Revealing(ServerState):
             revealed.unmask(masked, owner)
         total = checked(desk.session, masked, len(self.alive))
         desk.transcript.close(total)
-        return Done(self.alive, total)
+        return Done(self.alive, total, stayed=len(holders))
 
 
 @final
 @dataclass(frozen=True)
 class Done(ServerState):
-    """The sum is known, and nothing else is kept."""
+    """The sum is known, and how many clients were there to the end."""
 
     alive: Members
     sum: RingVector
+    stayed: int
     phase = "done"
 
     @property

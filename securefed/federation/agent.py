@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, final
 
 from securefed import rng as randomness
 from securefed.aggregation.base import ClientRole
+from securefed.aggregation.hand import Hand
 from securefed.aggregation.identity import Identity, Roster
 from securefed.aggregation.journal import Journal
 from securefed.aggregation.masked_client import MaskedClient
@@ -28,7 +29,7 @@ from securefed.federation.greeting import introduce, is_challenge
 from securefed.federation.opening import Opening, is_opening
 from securefed.plan import Plan
 from securefed.rng import Source
-from securefed.rounds import Client, Sources, contribution, parameters_of
+from securefed.rounds import Client, Sources, contribution, deal_of, parameters_of
 
 if TYPE_CHECKING:
     from securefed.adapters.base import Adapter
@@ -87,12 +88,14 @@ class Agent:
           journal notes the contribution on disk before the charge, and refuses another.
         * A request that was just answered gets the same answer again, byte for byte, so a server that lost it can ask
           again and learns nothing new. An earlier one of the same sum is refused, and changes nothing.
-        * Secrets of a sum live in this process only, and no longer than its role needs them.
+        * Secrets of a sum live in this process only, and no longer than its role needs them: those of later rounds that
+          were dealt already until their round is over.
     """
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._role: ClientRole | None = None
+        self._hand = Hand()
         self._seen: set[bytes] = set()
         self._last: tuple[bytes, bytes] | None = None
 
@@ -136,6 +139,7 @@ class Agent:
             rng=owner.rng("keys", opening.round, owner.client.name),
             policy=owner.policy,
             journal=owner.journal,
+            hand=self._hand,
         )
         answer = role.answer(opening.frame)
         self._role, self._seen = role, set()
@@ -151,8 +155,10 @@ class Agent:
         owner, plan = self._owner, self._owner.plan
         if opening.plan != bytes.fromhex(plan.digest):
             raise WrongContext("the round belongs to another plan than the one that this client's owner chose")
-        if not 1 <= opening.round <= plan.rounds:
-            raise WrongContext(f"round {opening.round} is not one of the plan's {plan.rounds}")
+        if not 1 <= opening.deal <= opening.round <= plan.rounds:
+            raise WrongContext(
+                f"round {opening.round}, with keys of round {opening.deal}, is not one of the plan's {plan.rounds}"
+            )
         adapter = _restored(owner.adapter, opening)
         parameters = parameters_of(
             plan,
@@ -161,6 +167,7 @@ class Agent:
             number=opening.round,
             previous=opening.previous,
             attempt=opening.attempt,
+            deal=deal_of(plan, first=opening.deal, attempt=opening.dealt),
         )
         noise = owner.rng("noise", opening.round, owner.client.name)
         contribute = partial(

@@ -21,12 +21,16 @@ from securefed.aggregation.exclusive import opened
 from securefed.encoding import Vector
 from securefed.errors import ConfigError
 
+DEALING = 2
+"""How many phases deal keys and shares; they come first in a round that begins with them, and serve later ones."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS task (digest BLOB, name TEXT);
 CREATE TABLE IF NOT EXISTS round (
     number INTEGER PRIMARY KEY, attempt INTEGER, state BLOB, head BLOB, survivors TEXT, transcript TEXT
 );
 CREATE TABLE IF NOT EXISTS attempt (number INTEGER PRIMARY KEY, attempt INTEGER);
+CREATE TABLE IF NOT EXISTS deal (first INTEGER, attempt INTEGER);
 CREATE TABLE IF NOT EXISTS phase (place INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS answer (phase INTEGER, client TEXT, answer BLOB, PRIMARY KEY (phase, client));
 """
@@ -85,13 +89,24 @@ class Memory:
             for number, state, head, survivors, transcript in rows
         )
 
-    def finish(self, done: Finished) -> None:
-        """Write down that a round is over, and forget its answers."""
+    def finish(self, done: Finished, *, deal_goes_on: bool) -> None:
+        """Write down that a round is over, and forget its answers, except those that deal if they are needed on."""
         lists = (json.dumps(done.survivors), json.dumps(done.transcript))
         with self._writing():
             values = (done.number, self.attempt(done.number), _packed(done), done.head, *lists)
             self._database.execute("INSERT INTO round VALUES (?, ?, ?, ?, ?, ?)", values)
-            self._forget_answers()
+            self._forget(first=DEALING if deal_goes_on else 0)
+
+    def deal(self) -> tuple[int, int] | None:
+        """Return round and attempt of the deal that goes on, or None if keys are dealt next."""
+        row = self._database.execute("SELECT first, attempt FROM deal").fetchone()
+        return None if row is None else (int(row[0]), int(row[1]))
+
+    def begin_deal(self, number: int, attempt: int) -> None:
+        """Write down that keys are dealt in a round."""
+        with self._writing():
+            self._forget(first=0)
+            self._database.execute("INSERT INTO deal VALUES (?, ?)", (number, attempt))
 
     def attempt(self, number: int) -> int:
         """Return how often a round was given up."""
@@ -102,7 +117,7 @@ class Memory:
         """Write down that an attempt at a round has failed, and forget its answers."""
         with self._writing():
             self._database.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?)", (number, self.attempt(number) + 1))
-            self._forget_answers()
+            self._forget(first=0)
 
     def answers(self, place: int) -> dict[str, bytes] | None:
         """Return the answers of the round's phase at ``place``, or None if that phase is not over."""
@@ -130,9 +145,12 @@ class Memory:
         """Close the file."""
         self.close()
 
-    def _forget_answers(self) -> None:
-        self._database.execute("DELETE FROM answer")
-        self._database.execute("DELETE FROM phase")
+    def _forget(self, *, first: int) -> None:
+        """Forget the answers of a phase and those after it; with the first phase goes the deal."""
+        self._database.execute("DELETE FROM answer WHERE phase >= ?", (first,))
+        self._database.execute("DELETE FROM phase WHERE place >= ?", (first,))
+        if first < DEALING:
+            self._database.execute("DELETE FROM deal")
 
     def _writing(self) -> _Writing:
         return _Writing(self._database)

@@ -3,7 +3,8 @@
 ::
 
     0   4   "SFOP"
-    4   .   CBOR array: round, attempt, task, SHA-256 of the plan, head of the record before, adapter, PLAN frame
+    4   .   CBOR array: round, attempt, round and attempt of its deal, task, SHA-256 of the plan, head of the record
+            before, adapter, PLAN frame
 
 The adapter is what its server keeps of it (:meth:`securefed.adapters.base.Adapter.kept`), as a safetensors file of
 float64. The opening itself is not signed. Everything in it goes into the context of the sum, and the PLAN, which the
@@ -36,6 +37,8 @@ class Opening:
     Attributes:
         round: Number of the model update, from 1.
         attempt: Number of earlier attempts at it.
+        deal: Round in which its keys are or were dealt.
+        dealt: Number of earlier attempts at that.
         task: Name of the run.
         plan: SHA-256 of the plan, 32 bytes.
         previous: Head of the record of the round before, 32 bytes.
@@ -45,6 +48,8 @@ class Opening:
 
     round: int
     attempt: int
+    deal: int
+    dealt: int
     task: str
     plan: bytes
     previous: bytes
@@ -55,7 +60,7 @@ class Opening:
         """Return the request."""
         adapter = save({name: np.ascontiguousarray(tensor) for name, tensor in self.kept.items()})
         strings = [self.task.encode(), self.plan, self.previous, adapter, self.frame]
-        return MAGIC + encode([self.round, self.attempt], strings)
+        return MAGIC + encode([self.round, self.attempt, self.deal, self.dealt], strings)
 
     @classmethod
     def of(cls, request: bytes) -> Self:
@@ -64,13 +69,14 @@ class Opening:
         Raises:
             Malformed: If it is not an opening, or its adapter holds something else than finite numbers.
         """
-        (number, attempt), (task, plan, previous, packed, frame) = decode(request[len(MAGIC) :], numbers=2, strings=5)
+        numbers, strings = decode(request[len(MAGIC) :], numbers=4, strings=5)
+        (number, attempt, deal, dealt), (task, plan, previous, packed, frame) = numbers, strings
         try:
             name = task.decode()
         except UnicodeDecodeError as error:
             raise Malformed("the task's name is not UTF-8") from error
         kept = _unpacked(packed)
-        return cls(round=number, attempt=attempt, task=name, plan=plan, previous=previous, kept=kept, frame=frame)
+        return cls(number, attempt, deal, dealt, task=name, plan=plan, previous=previous, kept=kept, frame=frame)
 
 
 def _unpacked(packed: bytes) -> dict[str, npt.NDArray[np.float64]]:

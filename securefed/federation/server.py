@@ -7,21 +7,24 @@ agents that have answered give the same answers again. No round is lost with it,
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias, final
 
+from securefed.aggregation.desk import Dealt
 from securefed.aggregation.identity import Identity, Roster
 from securefed.aggregation.masked_server import MaskedServer
-from securefed.aggregation.parameters import DIGEST
+from securefed.aggregation.members import Members
+from securefed.aggregation.parameters import DIGEST, Deal, Parameters
 from securefed.aggregation.session import Session
 from securefed.errors import ConfigError, ThresholdError
 from securefed.federation.deadlines import Deadlines
-from securefed.federation.memory import Finished, Memory
+from securefed.federation.memory import DEALING, Finished, Memory
 from securefed.federation.opening import Opening
 from securefed.federation.transport import Exchange, Transport
 from securefed.plan import Plan
-from securefed.rounds import Round, ServerState, parameters_of
+from securefed.rounds import Round, ServerState, deal_of, parameters_of
 
 if TYPE_CHECKING:
     from securefed.adapters.base import Adapter
@@ -91,21 +94,51 @@ class Server:
                 they will not contribute to this adapter again, so that no difference of two sums shows anybody's part.
             ProtocolError: If a sum cannot be exact.
         """
+        dealt = self._restored()
         for number in range(len(self.memory.finished()) + 1, self.task.plan.rounds + 1):
-            yield self._round(number)
+            done, dealt = self._round(number, dealt)
+            yield done
 
-    def state(self) -> tuple[ServerState, bytes]:
-        """Return where the run is: state and head of the record after the last finished round."""
-        state, over = ServerState.initial(self.task.adapter), self.memory.finished()
+    def parameters(self, number: int, attempt: int, deal: Deal) -> Parameters:
+        """Return what everybody is told of a round that follows the ones before it."""
+        state, previous = self.state(number - 1)
+        return parameters_of(
+            self.task.plan,
+            state.adapter,
+            run=self.task.name,
+            number=number,
+            previous=previous,
+            attempt=attempt,
+            deal=deal,
+        )
+
+    def state(self, number: int | None = None) -> tuple[ServerState, bytes]:
+        """Return state and head of the record after a finished round, by default the last one."""
+        state, over = ServerState.initial(self.task.adapter), self.memory.finished()[:number]
         if not over:
             return state, bytes(DIGEST)
         last = over[-1]
         return ServerState(state.adapter.restored(last.kept), last.velocity), last.head
 
-    def _round(self, number: int) -> Round:
+    def _restored(self) -> Dealt | None:
+        """Return the deal that goes on, from the answers on disk: a server is a function of them."""
+        task, known, over = self.task, self.memory.deal(), self.memory.finished()
+        if known is None or known[0] > len(over):
+            return None
+        first, attempt = known
+        session = Session(
+            self.parameters(first, attempt, deal_of(task.plan, first=first, attempt=attempt)), task.roster
+        )
+        role = MaskedServer(session, task.identity)
+        for place in range(DEALING):
+            role.collect(self.memory.answers(place) or {})
+        arrived = {session.parameters.index(name) for done in over[first - 1 :] for name in done.survivors}
+        return role.dealt.after(Members.of(arrived, session.size)) if role.dealt else None
+
+    def _round(self, number: int, dealt: Dealt | None) -> tuple[Round, Dealt | None]:
         while True:
             attempt = self.memory.attempt(number)
-            carried = _Sum(self, number, attempt)
+            carried = _Sum(self, number, attempt, dealt)
             try:
                 done = carried.run()
             except ThresholdError:
@@ -114,8 +147,9 @@ class Server:
                     raise
                 continue
             kept, velocity = done.state.adapter.kept(), done.state.velocity
-            self.memory.finish(Finished(number, kept, velocity, done.head, done.survivors, done.transcript))
-            return done
+            over = Finished(number, kept, velocity, done.head, done.survivors, done.transcript)
+            self.memory.finish(over, deal_goes_on=carried.role.goes_on)
+            return done, carried.role.dealt if carried.role.goes_on else None
 
 
 @final
@@ -124,18 +158,24 @@ class _Sum:
 
     Attributes:
         phase: The phase that was carried last.
+        role: The server's part in the sum.
     """
 
-    def __init__(self, server: Server, number: int, attempt: int) -> None:
+    def __init__(self, server: Server, number: int, attempt: int, dealt: Dealt | None) -> None:
         task, (state, previous) = server.task, server.state()
-        parameters = parameters_of(
-            task.plan, state.adapter, run=task.name, number=number, previous=previous, attempt=attempt
-        )
+        begun = deal_of(task.plan, first=number, attempt=attempt)
+        deal = dealt.desk.session.parameters.context.deal if dealt else begun
+        if dealt is None and server.memory.deal() != (number, attempt):
+            server.memory.begin_deal(number, attempt)
         self._server, self._number, self._before = server, number, state
-        self._role = MaskedServer(Session(parameters, task.roster), task.identity)
+        self._place = DEALING if dealt else 0
+        session = Session(server.parameters(number, attempt, deal), task.roster)
+        self.role = MaskedServer(session, task.identity, dealt=dealt)
         self._opening = Opening(
             round=number,
             attempt=attempt,
+            deal=deal.first,
+            dealt=deal.attempt,
             task=task.name,
             plan=bytes.fromhex(task.plan.digest),
             previous=previous,
@@ -146,13 +186,14 @@ class _Sum:
 
     def run(self) -> Round:
         """Carry every phase, and return what the round leaves behind."""
-        role, place = self._role, 0
-        while requests := role.requests():
+        role, first = self.role, self._place
+        for place in itertools.count(first):
+            if not (requests := role.requests()):
+                break
             self.phase = role.phase
-            if place == 0:
+            if place == first:
                 requests = {name: self._opened(frame) for name, frame in requests.items()}
             role.collect(self._answers(place, requests))
-            place += 1
         plan = self._server.task.plan
         return Round(
             state=self._before.moved(plan, plan.encoding.decode(role.total())),

@@ -16,7 +16,7 @@ from securefed.federation.embedded import EmbeddedTransport
 from securefed.federation.opening import MAGIC, Opening
 from securefed.federation.server import _Sum
 from securefed.rng import secure
-from securefed.rounds import parameters_of
+from securefed.rounds import deal_of, parameters_of
 from tests import toys
 from tests.federation.parties import RUN
 
@@ -32,10 +32,11 @@ def parties(federate):
 def opening(parties, *, name=NAME, signed_by=None, plan=None, threshold=None, vector=None, **changes):
     """The opening that a server would send, or one that it would not."""
     plan, adapter = plan or parties.plan, toys.adapter()
-    values = {"round": 1, "attempt": 0, "task": RUN, "previous": bytes(32)} | changes
+    values = {"round": 1, "attempt": 0, "deal": 1, "dealt": 0, "task": RUN, "previous": bytes(32)} | changes
+    deal = deal_of(plan, first=1, attempt=values["attempt"]) if values["round"] == 1 else None
     public = parameters_of(
         plan, adapter, run=values["task"], number=values["round"], previous=values["previous"],
-        attempt=values["attempt"],
+        attempt=values["attempt"], deal=deal,
     )  # fmt: skip
     if threshold is not None:
         public = replace(public, threshold=threshold)
@@ -162,8 +163,8 @@ def test_a_second_unmask_with_other_survivors_is_refused(parties):
     """The server shows its survivors, then others: the agent answers for the first only."""
     requests, agents = {}, dict(parties.agents)
     with parties.server(EmbeddedTransport(agents)) as server:
-        carried_sum = _Sum(server, 1, 0)
-        role = carried_sum._role
+        carried_sum = _Sum(server, 1, 0, None)
+        role = carried_sum.role
         for place, phase in enumerate(PHASES[:3]):
             requests = role.requests()
             if place == 0:

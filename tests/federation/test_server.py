@@ -11,6 +11,8 @@ from tests import toys
 from tests.federation.parties import Federated
 
 PHASES = ("advertise", "share", "mask", "agree", "reveal")
+MOMENTS = [(1, phase) for phase in PHASES] + [(2, phase) for phase in PHASES[2:]]
+"""Rounds and their phases: keys are dealt in the first and serve the second."""
 
 
 class Killed(BaseException):
@@ -18,14 +20,14 @@ class Killed(BaseException):
 
 
 class Dying(Transport):
-    """Carries messages until, in a phase of the second round, the server dies after some clients have been asked."""
+    """Carries messages until, in a phase of a round, the server dies after some clients have been asked."""
 
-    def __init__(self, parties, phase, asked):
-        self.inner, self.phase, self.asked, self.openings = EmbeddedTransport(parties), phase, asked, 0
+    def __init__(self, parties, moment, asked):
+        self.inner, self.moment, self.asked, self.masked = EmbeddedTransport(parties), moment, asked, 0
 
     def exchange(self, phase, requests, *, deadline):
-        self.openings += phase == "advertise"
-        if (phase, self.openings) != (self.phase, 2):
+        self.masked += phase == "mask"
+        if (max(self.masked, 1), phase) != self.moment:
             return self.inner.exchange(phase, requests, deadline=deadline)
         self.inner.exchange(phase, dict(list(requests.items())[: self.asked]), deadline=deadline)
         raise Killed
@@ -45,12 +47,12 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.parametrize("asked", [0, 3, 5])
-@pytest.mark.parametrize("phase", PHASES)
-def test_a_server_killed_in_any_phase_ends_with_the_adapter_of_one_that_was_not(federate, undisturbed, phase, asked):
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_server_killed_in_any_phase_ends_with_the_adapter_of_one_that_was_not(federate, undisturbed, moment, asked):
     parties = federate(toys.plan(rounds=2))
     with pytest.raises(Killed):
-        end(parties, Dying(parties.agents, phase, asked))
-    (last,) = end(parties, EmbeddedTransport(parties.agents))
+        end(parties, Dying(parties.agents, moment, asked))
+    *_, last = end(parties, EmbeddedTransport(parties.agents))
 
     assert np.array_equal(last, undisturbed[-1])
     assert all(parties.charged(name) == [1, 2] for name in parties.plan.cohort)
@@ -84,7 +86,7 @@ def test_a_finished_run_has_nothing_left_to_do(federate):
 def test_masked_vectors_are_on_the_servers_disk_no_longer_than_their_round(federate):
     parties = federate(toys.plan(rounds=2))
     with pytest.raises(Killed):
-        end(parties, Dying(parties.agents, "agree", 0))
+        end(parties, Dying(parties.agents, (2, "agree"), 0))
     assert [len(answers or ()) for answers in kept(parties)] == [5, 5, 5, 0, 0]
 
     end(parties, EmbeddedTransport(parties.agents))
@@ -94,6 +96,31 @@ def test_masked_vectors_are_on_the_servers_disk_no_longer_than_their_round(feder
 def kept(parties):
     with Memory(parties.folder / "server", digest=bytes.fromhex(parties.plan.digest), task="run") as memory:
         return [memory.answers(place) for place in range(5)]
+
+
+@pytest.mark.parametrize(("rounds_per_deal", "later"), [(1, PHASES), (8, PHASES[2:])])
+def test_rounds_between_deals_take_fewer_phases_and_the_same_adapter_comes_out(
+    federate, undisturbed, rounds_per_deal, later
+):
+    parties = federate(toys.plan(rounds=2, rounds_per_deal=rounds_per_deal))
+    seen = []
+    transport = EmbeddedTransport(
+        parties.agents, before=lambda phase, name: seen.append(phase) if name == "client-0" else None
+    )
+
+    assert np.array_equal(end(parties, transport)[-1], undisturbed[-1])
+    assert seen == [*PHASES, *later]
+
+
+def test_a_server_that_is_started_again_between_two_rounds_goes_on_with_what_was_dealt(federate, undisturbed):
+    parties = federate(toys.plan(rounds=3))
+    with parties.server(EmbeddedTransport(parties.agents)) as server:
+        next(server.rounds())
+    phases = []
+    transport = EmbeddedTransport(parties.agents, before=lambda phase, name: phases.append(phase))
+    with parties.server(transport) as server:
+        assert [each.survivors for each in server.rounds()] == [parties.plan.cohort] * 2
+    assert set(phases) == set(PHASES[2:])
 
 
 def test_a_memory_is_one_runs_alone(federate, tmp_path):

@@ -29,8 +29,8 @@ POLL = 0.1
 GRACE = 5.0
 """Seconds that a message lives longer than it is waited for."""
 
-REFRESH = ("advertise", LEDGERS)
-"""Phases before which clients that were lost are looked for again."""
+REFRESH = ("advertise", "mask", LEDGERS)
+"""Phases before which clients that were lost are looked for again: those that open a round, and the last one."""
 
 RETURN = 30.0
 """Seconds that a machine which came back has to say who is there: its engine starts a process for the answer."""
