@@ -33,7 +33,7 @@ from securefed.privacy.book import read_export
 from securefed.reports import render
 from securefed.reports.verify import verify
 from securefed.rng import seeded
-from securefed.rounds import parameters_of
+from securefed.rounds import deal_of, parameters_of
 from tests.federation.flower import hostile, scan
 from tests.federation.flower.seeded_agent import repeatable
 
@@ -115,18 +115,19 @@ def run_and_kill(running, agent, node):
 def lower_threshold(plan, job):
     """An opening that the real server has signed, with a lower threshold."""
     adapter = job.materials.adapter
-    public = parameters_of(plan, adapter, run=TASK, number=1, previous=bytes(32), attempt=1)
+    deal = deal_of(plan, first=1, attempt=1)
+    public = parameters_of(plan, adapter, run=TASK, number=1, previous=bytes(32), attempt=1, deal=deal)
     lower = replace(public, threshold=public.threshold - 1, topology=choose(plan.clients, plan.threshold))
     role = MaskedServer(Session(lower, job.task.roster), job.task.identity)
     frame = role.requests()[plan.cohort[1]]
-    return Opening(1, 1, TASK, bytes.fromhex(plan.digest), bytes(32), adapter.kept(), frame).to_bytes()
+    return Opening(1, 1, 1, 1, TASK, bytes.fromhex(plan.digest), bytes(32), adapter.kept(), frame).to_bytes()
 
 
 def other_survivors(plan, job, memory, *, without, to):
     """The real server's request for the last sum's shares, signed, as if one client more had dropped out."""
     with Memory(memory, digest=bytes.fromhex(plan.digest), task=TASK) as amid:
         server = Server(job.task, EmbeddedTransport({}), amid, Deadlines(longest=60))
-        role, place = _Sum(server, 2, 0)._role, 0
+        role, place = _Sum(server, 2, 0, None).role, 0
         while role.requests() and role.phase != "mask":
             role.collect(amid.answers(place))
             place += 1
