@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from securefed.cli.auditing import audited
 from securefed.cli.following import MLflow, TensorBoard, Watch, following, report_on
 from securefed.cli.machine import ROOT, Cache, Checkpoint, DataRoot, Device, PublicImages
 from securefed.cli.screen import AsJson, console
+from securefed.errors import ConfigError
 
 
 def run(
@@ -25,7 +27,10 @@ def run(
     ] = None,
     policy: Annotated[Path | None, typer.Option(help="File with the floor that the clients' owners set.")] = None,
     audit: Annotated[
-        Path | None, typer.Option(help="Result of an audit of the pipeline, to be kept with the run.")
+        bool, typer.Option("--audit", help="First attack the plan's mechanism, and keep the result with the run.")
+    ] = False,
+    audit_result: Annotated[
+        Path | None, typer.Option(help="Result of an audit that was made before, to be kept with the run.")
     ] = None,
     dropouts: Annotated[int, typer.Option(help="Clients that vanish in each round (simulated).")] = 0,
     checkpoint: Checkpoint = None,
@@ -45,7 +50,12 @@ def run(
 
     choices = Plan.from_toml(plan)
     machine = Machine(checkpoint=checkpoint, root=data_root, public_images=public_images, cache=cache, device=device)
-    with following(choices, out, watch=watch, tensorboard=tensorboard, mlflow=mlflow) as on_round:
+    if audit and audit_result is not None:
+        raise ConfigError("--audit makes a result and --audit-result names one; a run keeps one of them")
+    with (
+        audited(choices, out, wanted=audit) as made,
+        following(choices, out, watch=watch, tensorboard=tensorboard, mlflow=mlflow) as on_round,
+    ):
         runs.execute(
             choices,
             out,
@@ -54,7 +64,7 @@ def run(
             budget=budget,
             mirrors=mirror,
             policy=policy,
-            audit=audit,
+            audit=made or audit_result,
             vanishing=dropouts,
             on_round=on_round,
             console=console if console.is_terminal else None,

@@ -33,7 +33,7 @@ from securefed.errors import ChoiceError, ConfigError
 
 NAME = "securefed.toml"
 
-ONCE = ("init", "json", "watch")
+ONCE = ("audit", "init", "json", "watch")
 """Options that ask for something once, and are no settings."""
 
 HEAD = """\

@@ -44,6 +44,7 @@ MISSING = {
     "threats show": ("nowhere",),
     "threats run": ("nowhere",),
     "threats scorecard": NONE,
+    "threats doc": ("--results", "nowhere", "--page", "page.md"),
     "threats diff": ("nowhere.json", "nowhere.json"),
 }
 """Arguments that name a file, or a row, which is not there."""
@@ -66,6 +67,7 @@ EMPTY = {
     "threats show": ("",),
     "threats run": ("",),
     "threats scorecard": NONE,
+    "threats doc": ("--results", "{folder}", "--page", "page.md"),
     "threats diff": ("{file}", "{file}"),
 }
 """Arguments that name an empty folder, an empty file, or nobody."""
