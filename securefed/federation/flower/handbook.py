@@ -138,7 +138,7 @@ def _render(home: Path, templates: tuple[str, ...], values: Mapping[str, object]
 
 @cache
 def _environment() -> Environment:
-    return Environment(  # noqa: S701 - Markdown and configuration: names in them are letters, digits, '.', '-' and '_'
+    return Environment(  # noqa: S701 - names in configuration are letters, digits, '.', '-' and '_'; a task's is in prose alone
         loader=PackageLoader("securefed.federation.flower"),
         undefined=StrictUndefined,
         trim_blocks=True,
