@@ -272,6 +272,11 @@ def parameters_of(
         previous=previous,
         dealt=deal,
     )
+    return parameters_in(plan, context)
+
+
+def parameters_in(plan: Plan, context: Context) -> Parameters:
+    """Return the parameters of a sum of this plan in a context."""
     return Parameters(
         bits=plan.bits,
         dim=plan.dim,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import lru_cache
 from typing import final
+
+import numpy as np
 
 from securefed.aggregation.base import ClientRole
 from securefed.aggregation.ciphertexts import encrypt
@@ -32,7 +35,8 @@ class EncryptedClient(ClientRole):
     Args:
         session: What this client was told about the sum, the decryptor's key among it.
         identity: Its signing key; the name must be in the cohort.
-        vector: Its vector, shape ``(dim,)``, coordinates below ``2**bits``.
+        vector: Its vector, shape ``(dim,)``, coordinates below ``2**bits``; or what makes it, called at most once: when
+            it is due, after the journal has noted that it leaves. So a sum that fails before costs no budget.
         rng: Where the key of the box for its openers comes from; :func:`securefed.rng.secure` in use.
         policy: The floor that its owner set; None demands what the session does.
         journal: What it remembers of earlier sums; None remembers nothing beyond this one.
@@ -47,7 +51,7 @@ class EncryptedClient(ClientRole):
         self,
         session: EncryptedSession,
         identity: Identity,
-        vector: RingVector,
+        vector: RingVector | Callable[[], RingVector],
         *,
         rng: Source,
         policy: Policy | None = None,
@@ -56,17 +60,15 @@ class EncryptedClient(ClientRole):
         public = session.parameters
         if policy is not None:
             policy.check(public, public.topology or choose(session.size, public.threshold))
-        public.check(identity.name, vector)
-        summand = session.encryption.lanes.summand
-        if summand < 2 ** (public.bits - 1) and exceeds(vector, public.bits, summand):
-            raise CapacityError(f"the vector of {identity.name!r} holds a magnitude above {summand}; nothing was sent")
+        if isinstance(vector, np.ndarray):
+            _check(session, identity.name, vector)
         self.name = identity.name
         self._place = public.index(identity.name)
         self._session = session
         self._identity = identity
         self._journal = journal
         self._rng = rng
-        self._vector: RingVector | None = vector
+        self._vector: RingVector | Callable[[], RingVector] | None = vector
 
     def answer(self, request: bytes) -> bytes:
         """PUBLIC_KEY to ENCRYPTED and OPENERS: encrypt, seal, sign, forget; see :class:`ClientRole`."""
@@ -77,7 +79,17 @@ class EncryptedClient(ClientRole):
         if self._journal is not None:
             self._journal.begin(self._session.parameters.context)
             self._journal.contribute(self._session.parameters.context)
+        if not isinstance(vector, np.ndarray):
+            vector = vector()
+            _check(self._session, self.name, vector)
         return contribution(self._session, announced, self._identity, vector, rng=self._rng)
+
+
+def _check(session: EncryptedSession, name: str, vector: RingVector) -> None:
+    public, summand = session.parameters, session.encryption.lanes.summand
+    public.check(name, vector)
+    if summand < 2 ** (public.bits - 1) and exceeds(vector, public.bits, summand):
+        raise CapacityError(f"the vector of {name!r} holds a magnitude above {summand}; nothing was sent")
 
 
 def contribution(

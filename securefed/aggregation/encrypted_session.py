@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import final
+from typing import Self, final
 
-from securefed.aggregation.encryption import Encryption
+from securefed.aggregation.encryption import Encryption, Scheme, choose
 from securefed.aggregation.identity import SERVER, SIGNATURE, Identity, Roster, verify
 from securefed.aggregation.keys import KEY, TAG, label
 from securefed.aggregation.members import Members
@@ -63,6 +63,17 @@ class EncryptedSession:
             raise ConfigError(f"weights are positive, one for each of {self.size} clients, and total what was planned")
         if self.encryption.lanes.bits != self.parameters.bits:
             raise ConfigError(f"the encryption is made for a ring of {self.encryption.lanes.bits} bits")
+
+    @classmethod
+    def unweighted(cls, parameters: Parameters, roster: Roster, decryptor: bytes, *, scheme: Scheme) -> Self:
+        """Return the sum in which every vector counts once and reaches no further than the sum may.
+
+        Raises:
+            CapacityError: If no encryption of 128 bits of security adds these vectors exactly.
+        """
+        size, public = len(parameters.cohort), parameters
+        encryption = choose(scheme, bits=public.bits, summand=public.limit, weight=size, dim=public.dim)
+        return cls(public, roster, decryptor, encryption, (1,) * size, public.dim)
 
     @property
     def size(self) -> int:

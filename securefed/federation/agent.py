@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, final
 from securefed import rng as randomness
 from securefed.aggregation.base import ClientRole
 from securefed.aggregation.hand import Hand
+from securefed.aggregation.encrypted_client import EncryptedClient
+from securefed.aggregation.encrypted_session import EncryptedSession
 from securefed.aggregation.identity import Identity, Roster
 from securefed.aggregation.journal import Journal
 from securefed.aggregation.masked_client import MaskedClient
+from securefed.aggregation.parameters import Parameters
 from securefed.aggregation.policy import Policy
 from securefed.aggregation.refusals import Malformed, WrongContext
 from securefed.aggregation.session import Session
@@ -53,6 +56,7 @@ class Owner:
         roster: Who is who, pinned.
         policy: The floor.
         journal: What the client remembers of earlier sums.
+        decryptor: The decryptor's Ed25519 public key, pinned; empty if sums are masked.
         rng: Where noise and keys come from; tests alone name another.
 
     Raises:
@@ -66,12 +70,15 @@ class Owner:
     roster: Roster
     policy: Policy
     journal: Journal
+    decryptor: bytes = b""
     rng: Sources = field(default=unpredictable)
 
     def __post_init__(self) -> None:
         """Refuse what would be sent in the clear, or what a restart would deal anew."""
-        if self.plan.secure != "mask":
-            raise ConfigError(f"secure is {self.plan.secure!r}; an agent takes part in masked sums: plan with 'mask'")
+        if self.plan.secure == "plain":
+            raise ConfigError("secure is 'plain'; an agent sends nothing in the clear: plan with 'mask' or 'ckks'")
+        if (self.plan.secure != "mask") != bool(self.decryptor):
+            raise ConfigError(f"secure is {self.plan.secure!r}; a kit names a decryptor if, and only if, it needs one")
         if self.plan.sampling == "shuffled":
             raise ConfigError("a shuffled order does not outlive an agent's process; plan with 'full' or 'poisson'")
         if self.identity.name != self.client.name:
@@ -130,17 +137,7 @@ class Agent:
 
     def _open(self, opening: Opening) -> bytes:
         """Begin a sum: everything is checked before the first secret is drawn."""
-        session, contribute = self._session(opening)
-        owner = self._owner
-        role = MaskedClient(
-            session,
-            owner.identity,
-            contribute,
-            rng=owner.rng("keys", opening.round, owner.client.name),
-            policy=owner.policy,
-            journal=owner.journal,
-            hand=self._hand,
-        )
+        role = self._joined(*self._told(opening))
         answer = role.answer(opening.frame)
         self._role, self._seen = role, set()
         return answer
@@ -150,7 +147,28 @@ class Agent:
             raise OutOfTurn("no round has been opened since this agent started; it takes part again in the next")
         return self._role.answer(request)
 
-    def _session(self, opening: Opening) -> tuple[Session, Callable[[], RingVector]]:
+    def _joined(self, parameters: Parameters, contribute: Callable[[], RingVector]) -> ClientRole:
+        """Return this client's role in a sum of the plan's kind."""
+        owner = self._owner
+        rng = owner.rng("keys", parameters.context.round, owner.client.name)
+        if not owner.decryptor:
+            session = Session(parameters, owner.roster)
+            return MaskedClient(
+                session,
+                owner.identity,
+                contribute,
+                rng=rng,
+                policy=owner.policy,
+                journal=owner.journal,
+                hand=self._hand,
+            )
+        scheme = owner.plan.encryption.scheme
+        encrypted = EncryptedSession.unweighted(parameters, owner.roster, owner.decryptor, scheme=scheme)
+        return EncryptedClient(
+            encrypted, owner.identity, contribute, rng=rng, policy=owner.policy, journal=owner.journal
+        )
+
+    def _told(self, opening: Opening) -> tuple[Parameters, Callable[[], RingVector]]:
         """Return the sum that an opening leads to if the owner's plan is what it says, and what will be added to it."""
         owner, plan = self._owner, self._owner.plan
         if opening.plan != bytes.fromhex(plan.digest):
@@ -173,7 +191,7 @@ class Agent:
         contribute = partial(
             contribution, plan, adapter, owner.client, run=opening.task, number=opening.round, rng=noise
         )
-        return Session(parameters, owner.roster), contribute
+        return parameters, contribute
 
 
 def _restored(adapter: Adapter, opening: Opening) -> Adapter:

@@ -58,20 +58,21 @@ class Job:
     watch: Stopwatch = field(default_factory=Stopwatch)
 
     @classmethod
-    def open(cls, kit: Path, out: Path, *, materials: Materials | None = None) -> Self:
+    def open(cls, kit: Path, out: Path, *, materials: Materials | None = None, decryptor: Path | None = None) -> Self:
         """Read a server's kit; the run's folder is new, or that of the same task.
 
         Args:
             kit: The server's folder.
             out: The run's.
             materials: Those of the plan, if they are prepared already.
+            decryptor: The socket of the decryptor, if sums are encrypted.
 
         Raises:
             ConfigError: If the kit does not hold, or the folder belongs to another run.
         """
         plan, watch = Plan.from_toml(kit / "plan.toml"), Stopwatch()
         materials = materials or prepare(plan, stage=watch.stage)
-        task = kits.open_task(kit, materials, plan)
+        task = kits.open_task(kit, materials, plan, decryptor=decryptor)
         if not (out / inventory.NAME).exists():
             (out / "transcript").mkdir(parents=True, exist_ok=True)
             for name in ("roster.json", "plan.toml"):

@@ -9,7 +9,8 @@
 The adapter is what its server keeps of it (:meth:`securefed.adapters.base.Adapter.kept`), as a safetensors file of
 float64. The opening itself is not signed. Everything in it goes into the context of the sum, and the PLAN, which the
 server has signed, names that context: an opening that anybody changed does not belong to its PLAN and is refused,
-before a record is looked at or a ledger charged.
+before a record is looked at or a ledger charged. Where sums are encrypted, the frame is the decryptor's PUBLIC_KEY, and
+the decryptor has signed the context.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Opening:
         plan: SHA-256 of the plan, 32 bytes.
         previous: Head of the record of the round before, 32 bytes.
         kept: The adapter before the round, by name, float64.
-        frame: The PLAN frame of the sum.
+        frame: The PLAN frame of the sum, or its PUBLIC_KEY frame.
     """
 
     round: int

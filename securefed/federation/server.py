@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias, final
 
 from securefed.aggregation.desk import Dealt
+from securefed.aggregation.encrypted_server import EncryptedServer
+from securefed.aggregation.encrypted_session import EncryptedSession
 from securefed.aggregation.identity import Identity, Roster
 from securefed.aggregation.masked_server import MaskedServer
 from securefed.aggregation.members import Members
@@ -20,6 +22,7 @@ from securefed.aggregation.parameters import DIGEST, Deal, Parameters
 from securefed.aggregation.session import Session
 from securefed.errors import ConfigError, ThresholdError
 from securefed.federation.deadlines import Deadlines
+from securefed.federation.gate import RemoteDecryptor
 from securefed.federation.memory import DEALING, Finished, Memory
 from securefed.federation.opening import Opening
 from securefed.federation.transport import Exchange, Transport
@@ -51,6 +54,7 @@ class Task:
         roster: Who is who.
         identity: The server's signing key.
         adapter: The public adapter that the run starts from.
+        decryptor: Who decrypts, if sums are encrypted.
         attempts: How often a round is attempted before the run is given up.
     """
 
@@ -59,12 +63,17 @@ class Task:
     roster: Roster
     identity: Identity
     adapter: Adapter
+    decryptor: RemoteDecryptor | None = None
     attempts: int = 3
 
     def __post_init__(self) -> None:
         """Refuse a sum that no agent takes part in."""
-        if self.plan.secure != "mask":
-            raise ConfigError(f"secure is {self.plan.secure!r}; agents take part in masked sums: plan with 'mask'")
+        if self.plan.secure == "plain":
+            raise ConfigError("secure is 'plain'; agents send nothing in the clear: plan with 'mask', 'ckks' or 'bfv'")
+        if (self.plan.secure != "mask") != (self.decryptor is not None):
+            raise ConfigError(
+                f"secure is {self.plan.secure!r}; name a decryptor's socket if, and only if, it needs one"
+            )
 
 
 @final
@@ -96,6 +105,9 @@ class Server:
         """
         dealt = self._restored()
         for number in range(len(self.memory.finished()) + 1, self.task.plan.rounds + 1):
+            if self.task.decryptor is not None:
+                yield self._encrypted(number)
+                continue
             done, dealt = self._round(number, dealt)
             yield done
 
@@ -151,6 +163,55 @@ class Server:
             self.memory.finish(over, deal_goes_on=carried.role.goes_on)
             return done, carried.role.dealt if carried.role.goes_on else None
 
+    def answers(self, number: int, phase: str, place: int, requests: dict[str, bytes]) -> dict[str, bytes]:
+        """Return a phase's answers: those on disk if it was over before this process started."""
+        if (known := self.memory.answers(place)) is not None:
+            return known
+        exchange = self.transport.exchange(phase, requests, deadline=self.deadlines.of(phase))
+        self.deadlines.learn(phase, exchange)
+        self.observe(number, phase, exchange)
+        answers = dict(exchange.replies)
+        self.memory.close_phase(place, answers)
+        return answers
+
+    def _encrypted(self, number: int) -> Round:
+        """Carry an encrypted sum: its clients contribute in its only phase, so nothing is attempted twice here."""
+        try:
+            done = self._decrypted(number)
+        except ThresholdError:
+            self.memory.give_up(number)
+            raise
+        kept, velocity = done.state.adapter.kept(), done.state.velocity
+        over = Finished(number, kept, velocity, done.head, done.survivors, done.transcript)
+        self.memory.finish(over, deal_goes_on=False)
+        return done
+
+    def _decrypted(self, number: int) -> Round:
+        task, (state, previous), attempt = self.task, self.state(), self.memory.attempt(number)
+        parameters = parameters_of(
+            task.plan, state.adapter, run=task.name, number=number, previous=previous, attempt=attempt
+        )
+        if task.decryptor is None:
+            raise ConfigError("no decryptor is named")
+        scheme, public = task.plan.encryption.scheme, task.decryptor.public
+        session = EncryptedSession.unweighted(parameters, task.roster, public, scheme=scheme)
+        role = EncryptedServer(session, task.identity, task.decryptor)
+        opening = Opening(
+            round=number,
+            attempt=attempt,
+            deal=number,
+            dealt=attempt,
+            task=task.name,
+            plan=parameters.context.plan,
+            previous=previous,
+            kept=state.adapter.kept(),
+            frame=b"",
+        )
+        requests = {name: replace(opening, frame=frame).to_bytes() for name, frame in role.requests().items()}
+        role.collect(self.answers(number, role.phase, 0, requests))
+        moved = state.moved(task.plan, task.plan.encoding.decode(role.total()))
+        return Round(moved, role.survivors, (), role.head)
+
 
 @final
 class _Sum:
@@ -193,7 +254,7 @@ class _Sum:
             self.phase = role.phase
             if place == first:
                 requests = {name: self._opened(frame) for name, frame in requests.items()}
-            role.collect(self._answers(place, requests))
+            role.collect(self._server.answers(self._number, self.phase, place, requests))
         plan = self._server.task.plan
         return Round(
             state=self._before.moved(plan, plan.encoding.decode(role.total())),
@@ -201,18 +262,6 @@ class _Sum:
             transcript=tuple(role.transcript.lines),
             head=role.transcript.head,
         )
-
-    def _answers(self, place: int, requests: dict[str, bytes]) -> dict[str, bytes]:
-        """Return a phase's answers: those on disk if it was over before this process started."""
-        memory, deadlines = self._server.memory, self._server.deadlines
-        if (known := memory.answers(place)) is not None:
-            return known
-        exchange = self._server.transport.exchange(self.phase, requests, deadline=deadlines.of(self.phase))
-        deadlines.learn(self.phase, exchange)
-        self._server.observe(self._number, self.phase, exchange)
-        answers = dict(exchange.replies)
-        memory.close_phase(place, answers)
-        return answers
 
     def _opened(self, frame: bytes) -> bytes:
         return replace(self._opening, frame=frame).to_bytes()

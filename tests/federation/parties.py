@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
+import threading
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
-from securefed.aggregation.identity import Federation
+from securefed.aggregation.decryptor import Decryptor
+from securefed.aggregation.encrypted_session import DECRYPTOR
+from securefed.aggregation.identity import Federation, Identity
 from securefed.aggregation.journal import Journal
 from securefed.aggregation.masked_client import LEAST
+from securefed.federation import door
 from securefed.federation.agent import Agent, Owner
 from securefed.federation.deadlines import Deadlines
+from securefed.federation.gate import ENCRYPTED, Gate, RemoteDecryptor
 from securefed.federation.memory import Memory
 from securefed.federation.server import Server, Task
 from securefed.privacy.ledger import Ledger
@@ -28,9 +35,25 @@ class Federated:
     def __init__(self, folder, plan, *, policy=LEAST, rng=repeatable):
         self.folder, self.plan, self.policy, self.rng = folder, plan, policy, rng
         self.members = Federation.throwaway(plan.cohort, rng=secure())
-        self.task = Task(RUN, plan, self.members.roster, self.members.server, toys.adapter())
+        self.sockets = ExitStack()
+        self.decryptor = Identity(DECRYPTOR, secure().bytes(32)) if plan.secure in ENCRYPTED else None
+        remote = RemoteDecryptor(self._gate(), self.decryptor.public) if self.decryptor else None
+        self.task = Task(RUN, plan, self.members.roster, self.members.server, toys.adapter(), remote)
         self.files = {name: ExitStack() for name in plan.cohort}
         self.agents = {name: self._agent(name) for name in plan.cohort}
+
+    def _gate(self):
+        """Serve the decryptor on a socket, from a thread."""
+        path = Path(self.sockets.enter_context(tempfile.TemporaryDirectory(prefix="sf-"))) / "decryptor.sock"
+        roster, stop = self.members.roster, threading.Event()
+        self.gate = Gate(self.plan, RUN, self.decryptor, roster, Decryptor(self.decryptor, roster, rng=secure()))
+        thread = threading.Thread(target=door.serve, args=(self.gate, path), kwargs={"stopped": stop.is_set})
+        thread.start()
+        self.sockets.callback(thread.join)
+        self.sockets.callback(stop.set)
+        while not path.exists():
+            stop.wait(0.01)
+        return path
 
     def _agent(self, name):
         path = self.folder / f"{name}.ledger"
@@ -48,6 +71,7 @@ class Federated:
             roster=self.members.roster,
             policy=self.policy,
             journal=journal,
+            decryptor=self.decryptor.public if self.decryptor else b"",
             rng=self.rng,
         )
         return Agent(owner)
@@ -72,5 +96,6 @@ class Federated:
             yield Server(self.task, transport, memory, Deadlines(longest=60), **changes)
 
     def close(self):
+        self.sockets.close()
         for files in self.files.values():
             files.close()

@@ -32,6 +32,8 @@ kit = ""
 out = ""
 # Seconds that the slowest phase may take.
 patience = 300
+# The socket of the decryptor on that machine, if sums are encrypted.
+decryptor = ""
 # In a simulation alone: a folder with the socket of an agent for each partition, 0.sock and so on.
 agents = ""
 

@@ -33,12 +33,14 @@ from pathlib import Path
 from typing import final
 
 from securefed import inventory
+from securefed.aggregation.encrypted_session import DECRYPTOR
 from securefed.errors import ConfigError, SecureFedError
 from securefed.federation import greeting, kits
 from securefed.federation.courier import Unreachable, carry
 from securefed.federation.flower import app, certificates
 from securefed.federation.flower.processes import Process
 from securefed.federation.flower.quiet import QUIET
+from securefed.federation.gate import ENCRYPTED
 from securefed.plan import Plan
 from securefed.rng import Source
 from securefed.runs import create_folder
@@ -51,6 +53,10 @@ TRIES = 5
 
 AGENT = (sys.executable, "-m", "securefed.federation.process")
 """How an agent is started; policy and socket follow."""
+
+
+GATE = (sys.executable, "-m", "securefed.federation.decrypting")
+"""How a decryptor is started; kit and socket follow."""
 
 
 @final
@@ -66,6 +72,7 @@ class Deployment:
         supernodes: Flower's clients, by client.
         agents: The clients' trusted processes, by client.
         sockets: Where agents listen, by client.
+        decryptor: The decryptor's process and socket, if sums are encrypted.
     """
 
     folder: Path
@@ -75,6 +82,7 @@ class Deployment:
     supernodes: dict[str, Process]
     agents: dict[str, Process]
     sockets: dict[str, Path]
+    decryptor: tuple[Process, Path] | None
 
     def run(self, *, patience: float = 300.0, extra: Sequence[str] = ()) -> None:
         """Run the task, or what is left of it, and wait for its end.
@@ -83,6 +91,8 @@ class Deployment:
             SecureFedError: If the run did not end well; the logs say why.
         """
         config = f'kit="{self.folder / "kits" / "server"}" out="{self.folder / "run"}" patience={patience:g}'
+        if self.decryptor is not None:
+            config += f' decryptor="{self.decryptor[1]}"'
         log = self.folder / "logs" / "run.log"
         done = flwr(self.folder, "run", str(self.folder / "app"), "here", "--stream", "-c", config, *extra)
         with log.open("a", encoding="utf-8") as file:
@@ -132,6 +142,9 @@ def deployed(plan: Plan, folder: Path, *, task: str, rng: Source, agent: Sequenc
         port = free_port()
         superlink = _superlink(folder, port)
         running.callback(superlink.end)
+        gate = _gate(folder, sockets / "decryptor.sock") if plan.secure in ENCRYPTED else None
+        if gate is not None:
+            running.callback(gate[0].end)
         agents, supernodes, paths = {}, {}, {}
         for number, name in enumerate(plan.cohort):
             paths[name] = sockets / f"{number}.sock"
@@ -146,7 +159,9 @@ def deployed(plan: Plan, folder: Path, *, task: str, rng: Source, agent: Sequenc
             running.callback(supernodes[name].end)
         for name in plan.cohort:
             wait(lambda at=paths[name]: answers(at), agents[name])  # type: ignore[misc]
-        yield Deployment(folder, plan, port, superlink, supernodes, agents, paths)
+        if gate is not None:
+            wait(lambda: answers(gate[1]), gate[0])
+        yield Deployment(folder, plan, port, superlink, supernodes, agents, paths, gate)
 
 
 def register(folder: Path, name: str) -> None:
@@ -229,6 +244,14 @@ def _agent(program: Sequence[str], folder: Path, name: str, path: Path) -> Proce
     process = Process([*program, str(policy), str(path)], folder / "logs" / f"agent-{name}.log", environment(folder))
     process.start()
     return process
+
+
+def _gate(folder: Path, path: Path) -> tuple[Process, Path]:
+    """Start the decryptor, and return its process and socket."""
+    command = [*GATE, str(folder / "kits" / DECRYPTOR), str(path)]
+    process = Process(command, folder / "logs" / "decryptor.log", environment(folder))
+    process.start()
+    return process, path
 
 
 def _configure(folder: Path, port: int) -> None:

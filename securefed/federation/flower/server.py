@@ -20,13 +20,13 @@ def main(grid: Grid, context: Context) -> None:
     """Run what is left of the kit's task.
 
     The run's configuration names ``kit``, the server's folder, and ``out``, where the run is left; ``patience`` is how
-    many seconds the slowest phase may take. A run that was interrupted goes on if it is started again with the same
-    two folders.
+    many seconds the slowest phase may take, and ``decryptor`` the socket of the decryptor if sums are encrypted. A run
+    that was interrupted goes on if it is started again with the same two folders.
     """
-    kit, out, patience = (context.run_config.get(key) for key in ("kit", "out", "patience"))
+    kit, out, patience, decryptor = (context.run_config.get(key) for key in ("kit", "out", "patience", "decryptor"))
     if not kit or not out:
         raise ConfigError("name the server's kit and the run's folder: flwr run -c 'kit=\"PATH\" out=\"PATH\"'")
-    job = Job.open(Path(str(kit)), Path(str(out)))
+    job = Job.open(Path(str(kit)), Path(str(out)), decryptor=Path(str(decryptor)) if decryptor else None)
     transport = GridTransport(grid, job.task.roster, rng=secure())
     wait = float(str(patience or 300))
     transport.find(job.task.plan.cohort, least=job.task.plan.threshold, deadline=wait)

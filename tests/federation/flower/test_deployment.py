@@ -25,7 +25,7 @@ from securefed.federation.flower import certificates, deployment
 from securefed.federation.flower.deployment import deployed, supernode
 from securefed.federation.flower.processes import tree
 from securefed.federation.job import Job
-from securefed.federation.memory import Memory
+from securefed.federation.memory import DEALING, Memory
 from securefed.federation.opening import Opening
 from securefed.federation.server import Server, _Sum
 from securefed.federation.transport import Dropout, Reason
@@ -80,7 +80,7 @@ def until(running, number, phase, *, seconds=240):
 
 
 def run_and_kill(running, agent, node):
-    """Two rounds: an agent is killed in the first, then the SuperLink; a SuperNode in the second.
+    """Two rounds: a SuperNode is killed in the first, then the SuperLink; an agent in the second.
 
     Returns:
         Who dropped out, and why; the server's memory amid the second round is in ``amid.sqlite``.
@@ -88,22 +88,22 @@ def run_and_kill(running, agent, node):
     with ThreadPoolExecutor(1) as beside:
         run = beside.submit(running.run)
         until(running, 1, "share")
-        running.agents[agent].kill()
+        running.supernodes[node].kill()
         dropped = until(running, 1, "mask")
         running.superlink.kill()
         with pytest.raises(SecureFedError, match="has not ended well"):
             run.result()
         running.superlink.start()
-        running.agents[agent].start()
         deployment.wait(lambda: deployment.healthy(running.folder, running.port), running.superlink)
-        deployment.wait(lambda: deployment.answers(running.sockets[agent]), running.agents[agent])
+        running.supernodes[node].start()
         run = beside.submit(running.run)
         until(running, 2, "mask")
-        running.supernodes[node].kill()
+        running.agents[agent].kill()
         time.sleep(0.5)
         shutil.copy(running.folder / "run" / "resume" / "server.sqlite", running.folder / "amid.sqlite")
         dropped |= until(running, 2, "agree")
-        running.supernodes[node].start()
+        running.agents[agent].start()
+        deployment.wait(lambda: deployment.answers(running.sockets[agent]), running.agents[agent])
         try:
             run.result()
         except SecureFedError:
@@ -127,10 +127,9 @@ def other_survivors(plan, job, memory, *, without, to):
     """The real server's request for the last sum's shares, signed, as if one client more had dropped out."""
     with Memory(memory, digest=bytes.fromhex(plan.digest), task=TASK) as amid:
         server = Server(job.task, EmbeddedTransport({}), amid, Deadlines(longest=60))
-        role, place = _Sum(server, 2, 0, None).role, 0
-        while role.requests() and role.phase != "mask":
-            role.collect(amid.answers(place))
-            place += 1
+        dealt = server._restored()
+        role, place = _Sum(server, 2, 0, dealt).role, DEALING
+        assert role.phase == "mask"
         role.requests()
         role.collect({name: answer for name, answer in amid.answers(place).items() if name != without})
     return role.requests()[to]
@@ -163,19 +162,19 @@ def check_that_nobody_else_comes_in(running, name):
     assert "CERTIFICATE_VERIFY_FAILED" in said[2]
 
 
-def check_that_it_is_exact(folder, plan, other, agent):
+def check_that_it_is_exact(folder, plan, other, node):
     """Equal, bit for bit, to the run in this process in which the same client dropped out; nobody was charged twice."""
     left = iter([True])
 
     def lost(phase, name):
-        return Dropout(Reason.GONE) if (phase, name) == ("mask", agent) and next(left, False) else None
+        return Dropout(Reason.GONE) if (phase, name) == ("mask", node) and next(left, False) else None
 
     expected, released = embedded(plan, other, lost=lost), load_file(folder / "run" / "adapter.safetensors")
     assert released.keys() == expected.keys()
     assert all((released[key] == expected[key]).all() for key in expected)
     for name in plan.cohort:
         entries = read_export(folder / "kits" / "clients" / name / "ledger.jsonl").entries
-        assert [entry.round for entry in entries] == ([2] if name == agent else [1, 2])
+        assert [entry.round for entry in entries] == ([2] if name == node else [1, 2])
 
 
 def check_that_no_secret_is_outside(folder, plan, visible):
@@ -214,8 +213,8 @@ def test_a_deployment_is_exact_whoever_is_killed_lets_nobody_in_and_holds_no_sec
     assert all(line.count("Refused: ") == len(requests) for line in said), said
 
     rounds = [line["survivors"] for line in lines(folder, "round")]
-    assert rounds == [[node, third, fourth], [node, agent, third, fourth]]
-    check_that_it_is_exact(folder, plan, tmp_path / "embedded", agent)
+    assert rounds == [[agent, third, fourth], [node, agent, third, fourth]]
+    check_that_it_is_exact(folder, plan, tmp_path / "embedded", node)
     check_that_no_secret_is_outside(folder, plan, visible)
     render.write_report(folder / "run")
     assert any("2 transcripts are whole" in check for check in verify(folder / "run").checks)
