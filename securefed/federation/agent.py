@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, final
 
 from securefed import rng as randomness
 from securefed.aggregation.base import ClientRole
-from securefed.aggregation.hand import Hand
 from securefed.aggregation.encrypted_client import EncryptedClient
 from securefed.aggregation.encrypted_session import EncryptedSession
+from securefed.aggregation.hand import Hand
 from securefed.aggregation.identity import Identity, Roster
 from securefed.aggregation.journal import Journal
 from securefed.aggregation.masked_client import MaskedClient

@@ -199,7 +199,7 @@ def test_a_greeting_tells_who_is_there_and_convinces_nobody_else(parties):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"secure": "plain"}, "in masked sums"),
+        ({"secure": "plain"}, "nothing in the clear"),
         ({"sampling": "shuffled", "sampling_rate": 0.5}, "does not outlive"),
     ],
 )

@@ -46,7 +46,7 @@ def test_a_server_killed_before_or_after_the_release_goes_on_and_nothing_is_char
 ):
     parties = federate(toys.plan(rounds=2, secure="ckks"))
 
-    def kill(*_):
+    def kill(*_, **__):
         raise Killed
 
     with monkeypatch.context() as patch:
