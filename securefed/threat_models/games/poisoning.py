@@ -130,11 +130,22 @@ def play(attack: Attack, arm: Arm, trials: int, seed: int) -> Measured:
     before, after = (np.array([accuracy(pair[at]) for pair in pairs]) for at in (0, 1))
     passed = np.array([passing(pair[1]) for pair in pairs])
     worked = passed >= PASSED if attack.poison == "backdoor" else after <= before - LOSS
-    hiding = CLIENTS if arm.defences == MEAN else RULES[arm.defences].size
-    note = f"accuracy {before.mean():.3f} without, {after.mean():.3f} with it; hiding set {hiding}"
+    note = f"accuracy {before.mean():.3f} without, {after.mean():.3f} with it; {price(arm)}"
     if attack.poison == "backdoor":
         note = f"{passed.mean():.3f} of the class pass; {note}"
     return rate(int(worked.sum()), trials, chance=0.0, note=note)
+
+
+def price(arm: Arm) -> str:
+    """Return in words among how many clients each one hides, and what passes the gate."""
+    if arm.defences == MEAN:
+        return f"hiding set {CLIENTS}"
+    wanted = RULES[arm.defences]
+    if not wanted.gated:
+        return f"hiding set {wanted.size}"
+    plan = cohorts.plan_of(arm, clients=CLIENTS, records=CLIENTS * EACH, rounds=ROUNDS)
+    loose = wanted.gate(plan).looseness(wanted.size)
+    return f"hiding set {wanted.size}; the gate passes {loose:.1f} times what honest clients may add up to"
 
 
 def row(name: str, attack: Attack, title: str, *, claimed: bool = True) -> Row:
