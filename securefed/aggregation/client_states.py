@@ -9,32 +9,25 @@ from __future__ import annotations
 import hashlib
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import final
 
-import numpy as np
-
 from securefed.aggregation import merkle, shamir
-from securefed.aggregation.derivations import (
-    box_key,
-    key_share_commitment,
-    pair_mask_key,
-    self_mask_key,
-    self_share_commitment,
-)
+from securefed.aggregation.derivations import box_key, key_share_commitment, lock_secret, self_share_commitment
 from securefed.aggregation.graph import Graph
 from securefed.aggregation.hand import Hand, HeldShares, Own, Secrets
 from securefed.aggregation.identity import SIGNATURE
 from securefed.aggregation.keys import agree, load, seal
-from securefed.aggregation.masks import CHUNK, Masks, pieces
+from securefed.aggregation.lock import lock
+from securefed.aggregation.masking import under_masks
 from securefed.aggregation.member import Member, check_opening
 from securefed.aggregation.members import Members
 from securefed.aggregation.messages import Advert, Sealed, split_records, vouched
-from securefed.aggregation.packing import pack, packed_size, word
+from securefed.aggregation.packing import packed_size
 from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.refusals import BadMembership, Equivocation, WrongContext
-from securefed.aggregation.wire import Buffer, Kind, array_head, decode, encode, string_head
+from securefed.aggregation.wire import Kind, array_head, decode, encode, string_head
 from securefed.encoding import RingVector
 from securefed.errors import OutOfTurn
 from securefed.rng import Source
@@ -81,7 +74,7 @@ class KnowsVector(State):
         self._begin()
         if inbox is not None:
             self.hand.open(self.member, inbox)
-        return masked(self.member, self.hand, self.vector)
+        return masked(self.member, self.hand, self.vector, self.rng)
 
     def _begin(self) -> None:
         if self.member.journal is not None:
@@ -113,16 +106,21 @@ class KnowsSecrets(State):
         graph, adverts = self._read_adverts(self.member.read(Kind.KEYS, request))
         private = load(self.secrets.box_key)
         boxes = {peer: agree(private, advert.box_key) for peer, advert in adverts.items()}
-        own = {slot: self._own(slot, adverts) for slot in range(len(self.secrets.mask_keys))}
+        own = {slot: self._own(slot, adverts, boxes) for slot in range(len(self.secrets.mask_keys))}
         sealed = b"".join(record.to_bytes() for record in self._seal(boxes))
         inbound = {peer: box_key(session, secret, owner=peer, holder=place) for peer, secret in boxes.items()}
         self.hand.pick_up(session.deal, graph, own, inbound)
-        return self.member.write(Kind.SHARES, encode([], [sealed])), KnowsKeys(self.member, self.vector, self.hand)
+        return self.member.write(Kind.SHARES, encode([], [sealed])), KnowsKeys(
+            self.member, self.vector, self.rng, self.hand
+        )
 
-    def _own(self, slot: int, adverts: Mapping[int, Advert]) -> Own:
-        private, place = load(self.secrets.mask_keys[slot]), self.member.place
+    def _own(self, slot: int, adverts: Mapping[int, Advert], boxes: Mapping[int, bytes]) -> Own:
+        session, place, private = self.member.session, self.member.place, load(self.secrets.mask_keys[slot])
         peers = {peer: advert.mask_keys[slot] for peer, advert in adverts.items() if peer != place}
-        return Own(self.secrets.self_masks[slot], {peer: agree(private, key) for peer, key in peers.items()})
+        masks = {peer: agree(private, key) for peer, key in peers.items()}
+        shared = boxes.items() if session.locks else ()
+        locks = {peer: lock_secret(session, slot, place, peer, secret) for peer, secret in shared}
+        return Own(self.secrets.self_masks[slot], masks, locks)
 
     def _read_adverts(self, payload: bytes) -> tuple[Graph, dict[int, Advert]]:
         """Return the graph, and the keys of the neighbours that follow from it."""
@@ -172,15 +170,16 @@ class KnowsKeys(State):
 
     member: Member
     vector: Callable[[], RingVector]
+    rng: Source
     hand: Hand
 
     def answer(self, request: bytes) -> tuple[bytes, State]:
         """INBOX to MASKED."""
         self.hand.open(self.member, self.member.read(Kind.INBOX, request))
-        return masked(self.member, self.hand, self.vector)
+        return masked(self.member, self.hand, self.vector, self.rng)
 
 
-def masked(member: Member, hand: Hand, vector: Callable[[], RingVector]) -> tuple[bytes, State]:
+def masked(member: Member, hand: Hand, vector: Callable[[], RingVector], rng: Source) -> tuple[bytes, State]:
     """Return the MASKED vector of a round, and what is left to know: all that is the client's own is forgotten."""
     session, graph, sharing = member.session, hand.graph, hand.sharing
     if graph is None or sharing is None:
@@ -192,31 +191,7 @@ def masked(member: Member, hand: Hand, vector: Callable[[], RingVector]) -> tupl
     head = array_head(1) + string_head(size)
     payload = itertools.chain([head], under_masks(member, own, shares, vector()))
     answer, sent = member.stream(Kind.MASKED, payload, length=len(head) + size)
-    return answer, KnowsShares(member, graph, sharing, shares, sent)
-
-
-def under_masks(member: Member, own: Own, owners: Iterable[int], vector: RingVector) -> Iterator[Buffer]:
-    """Yield the vector and its count coordinates under the self mask and every pairwise mask, packed.
-
-    Every piece takes the memory of the one before.
-    """
-    session, place = member.session, member.place
-    bits, dim = session.parameters.bits, session.parameters.dim
-    keys = {peer: pair_mask_key(session, place, peer, own.masks[peer]) for peer in owners if peer != place}
-    masks = Masks(
-        added=[
-            self_mask_key(session, place, own.self_mask),
-            *(key for peer, key in keys.items() if peer > place),
-        ],
-        subtracted=[key for peer, key in keys.items() if peer < place],
-    )
-    scratch = np.empty(CHUNK // word(bits).itemsize, dtype=word(bits))
-    for piece in pieces(session.length, word(bits).itemsize):
-        part, part_of_own = scratch[: piece.stop - piece.start], vector[piece.start : min(piece.stop, dim)]
-        np.copyto(part[: len(part_of_own)], part_of_own, casting="unsafe")
-        part[len(part_of_own) :] = 1
-        masks.apply(part)
-        yield pack(part, bits)
+    return answer, KnowsShares(member, graph, sharing, shares, own.locks, rng, sent)
 
 
 @final
@@ -228,10 +203,15 @@ class KnowsShares(State):
     graph: Graph
     sharing: Members
     shares: Mapping[int, HeldShares]
+    locks: Mapping[int, bytes]
+    rng: Source
     sent: bytes
 
     def answer(self, request: bytes) -> tuple[bytes, State]:
-        """SURVIVORS to AGREEMENT: sign who survived, if the neighbours among them signed their masked vectors."""
+        """SURVIVORS to AGREEMENT: sign who survived, if the neighbours among them signed their masked vectors.
+
+        With locks a REVEAL follows it, which opens if enough agree.
+        """
         session = self.member.session
         _, (bitmap, root, records, proof) = decode(self.member.read(Kind.SURVIVORS, request), numbers=0, strings=4)
         survivors = self.member.members(bitmap, among=self.sharing)
@@ -245,7 +225,19 @@ class KnowsShares(State):
             session.verify(Kind.MASKED, place, session.server, record[:DIGEST], record[DIGEST:])
         agreed = session.agreed(self.graph, self.sharing, survivors, root)
         answer = self.member.write(Kind.AGREEMENT, encode([], [agreed]))
+        if session.locks:
+            return answer + self._locked(survivors, agreed), Finished()
         return answer, KnowsSurvivors(self.member, self.graph, survivors, self.shares, agreed)
+
+    def _locked(self, survivors: Members, agreed: bytes) -> bytes:
+        """Return the REVEAL frame."""
+        session = self.member.session
+        if self.member.journal is not None:
+            self.member.journal.reveal(session.context)
+        secrets = {peer: self.locks[peer] for peer in survivors}
+        shares = revealed(self.shares, survivors)
+        locked = lock(session, self.member.place, secrets, agreed, shares, rng=self.rng)
+        return self.member.write(Kind.REVEAL, locked.encode())
 
 
 @final
@@ -260,18 +252,13 @@ class KnowsSurvivors(State):
     agreed: bytes
 
     def answer(self, request: bytes) -> tuple[bytes, State]:
-        """SIGNATURES to REVEAL: if enough witnesses agree, reveal one share of every owner.
-
-        Which of the two is this client's own conclusion from the agreed set: nobody can ask for both.
-        """
+        """SIGNATURES to REVEAL: if enough witnesses agree, reveal one share of every owner."""
         _, (bitmap, signatures) = decode(self.member.read(Kind.SIGNATURES, request), numbers=0, strings=2)
         self._check_agreement(bitmap, signatures)
         if self.member.journal is not None:
             self.member.journal.reveal(self.member.session.context)
-        revealed = [
-            held.self_mask if owner in self.survivors else held.mask_key for owner, held in sorted(self.shares.items())
-        ]
-        return self.member.write(Kind.REVEAL, encode([], [b"".join(revealed)])), Finished()
+        shares = revealed(self.shares, self.survivors)
+        return self.member.write(Kind.REVEAL, encode([], [shares])), Finished()
 
     def _check_agreement(self, bitmap: bytes, signatures: bytes) -> None:
         session = self.member.session
@@ -283,3 +270,11 @@ class KnowsSurvivors(State):
         checksum = hashlib.sha256(encode([], [self.agreed])).digest()
         for place, signature in zip(signers, split_records(signatures, SIGNATURE, len(signers)), strict=True):
             session.verify(Kind.AGREEMENT, place, session.server, checksum, signature)
+
+
+def revealed(shares: Mapping[int, HeldShares], survivors: Members) -> bytes:
+    """Return one share of every owner.
+
+    Which of the two is the client's own conclusion from the set that it agrees to: nobody can ask for both.
+    """
+    return b"".join(held.self_mask if owner in survivors else held.mask_key for owner, held in sorted(shares.items()))

@@ -25,6 +25,16 @@ def self_mask_key(session: Session, owner: int, seed: bytes) -> bytes:
     return derive(seed, label("self mask", session.context, owner))
 
 
+def lock_secret(session: Session, slot: int, one: int, other: int, secret: bytes) -> bytes:
+    """Return what two clients share for the locks of one round, from the X25519 shared secret of their boxes."""
+    return derive(secret, label("lock secret", session.deal, min(one, other), max(one, other), slot))
+
+
+def lock_key(session: Session, secret: bytes, owner: int, witness: int, agreed: bytes) -> bytes:
+    """Return the key of the box that ``owner`` makes for ``witness``, if both agree to the same."""
+    return derive(secret, label("lock", session.context, owner, witness) + agreed)
+
+
 def seed_commitment(session: Session, slot: int, owner: int, seed: bytes) -> bytes:
     """Return the commitment to the seed of a self mask; it hides the seed, which is uniform among 2**255 values."""
     return digest(label("self mask commitment", session.deal, owner, slot), seed)

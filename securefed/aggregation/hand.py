@@ -69,10 +69,12 @@ class Own:
     Attributes:
         self_mask: Seed of its self mask.
         masks: What it shares with each peer: X25519 secrets that pairwise masks come from.
+        locks: What it shares with each peer, and itself, for locks; empty in a sum without.
     """
 
     self_mask: bytes
     masks: Mapping[int, bytes]
+    locks: Mapping[int, bytes]
 
 
 @final

@@ -24,7 +24,8 @@ from securefed.aggregation.identity import Identity
 from securefed.aggregation.masked_client import MaskedClient
 from securefed.aggregation.packing import to_ring, unpack, word
 from securefed.aggregation.parameters import DIGEST
-from securefed.aggregation.server_states import Aborted, Advertising, Agreeing, Masking, ServerState
+from securefed.aggregation.server_state import Aborted, ServerState
+from securefed.aggregation.server_states import Advertising, Agreeing, Masking
 from securefed.aggregation.session import Session
 from securefed.aggregation.transcript import Transcript
 from securefed.aggregation.wire import Kind, decode

@@ -9,7 +9,9 @@ from typing import final
 from securefed.aggregation.base import ServerRole
 from securefed.aggregation.desk import Dealt, Desk
 from securefed.aggregation.identity import Identity
-from securefed.aggregation.server_states import Aborted, Advertising, Agreeing, Done, Masking, ServerState
+from securefed.aggregation.revealing import Done
+from securefed.aggregation.server_state import Aborted, ServerState
+from securefed.aggregation.server_states import Advertising, Agreeing, Masking
 from securefed.aggregation.session import Session
 from securefed.aggregation.transcript import Transcript, nowhere
 from securefed.encoding import RingVector

@@ -157,7 +157,21 @@ def split_records(data: bytes, size: int, count: int) -> list[bytes]:
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
-def frame_size(kind: Kind, *, clients: int, rostered: int, topology: Topology, dim: int, bits: int, rounds: int) -> int:
+LOCK = SHARE + TAG
+"""Bytes of a box with a share of a lock's key."""
+
+
+def frame_size(
+    kind: Kind,
+    *,
+    clients: int,
+    rostered: int,
+    topology: Topology,
+    dim: int,
+    bits: int,
+    rounds: int,
+    locks: bool = False,
+) -> int:
     """Return the one size that frames of a kind have in one sum, whatever happens in it.
 
     Args:
@@ -168,6 +182,7 @@ def frame_size(kind: Kind, *, clients: int, rostered: int, topology: Topology, d
         dim: Coordinates on the wire.
         bits: Bits of a coordinate.
         rounds: How many rounds the deal serves.
+        locks: Whether what is revealed is locked.
     """
     members, holders = (clients + 7) // 8, topology.holders
     proof = HASH + proof_limit(holders, clients)
@@ -181,6 +196,6 @@ def frame_size(kind: Kind, *, clients: int, rostered: int, topology: Topology, d
         Kind.SURVIVORS: members + proof + holders * (DIGEST + SIGNATURE),
         Kind.AGREEMENT: DIGEST,
         Kind.SIGNATURES: members + topology.witnesses * SIGNATURE,
-        Kind.REVEAL: holders * SHARE,
+        Kind.REVEAL: holders * SHARE + (TAG + clients * (LOCK + KEY) if locks else 0),
     }
     return ENVELOPE + HEADS + payload[kind]

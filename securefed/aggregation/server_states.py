@@ -5,7 +5,6 @@ It never keeps a masked vector: each is added to the sum when it arrives.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -22,48 +21,10 @@ from securefed.aggregation.messages import Advert, Sealed, advert_leaf, split_re
 from securefed.aggregation.packing import Words, unpack, word
 from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.refusals import BadMembership, Malformed
-from securefed.aggregation.unmasking import Revealed, checked
+from securefed.aggregation.revealing import Revealing
+from securefed.aggregation.server_state import ServerState
 from securefed.aggregation.wire import Kind, decode, encode
-from securefed.encoding import RingVector
-from securefed.errors import OutOfTurn, ProtocolError, ThresholdError
-
-
-class ServerState(ABC):
-    """What the server knows between two phases."""
-
-    phase: str
-
-    @property
-    def survivors(self) -> Iterable[int]:
-        """Places of the clients in the sum, once that is decided."""
-        return ()
-
-    @abstractmethod
-    def requests(self) -> dict[str, bytes]:
-        """Return what to send to whom."""
-
-    @abstractmethod
-    def collect(self, answers: Mapping[str, bytes]) -> ServerState:
-        """Return the state after the answers of this phase."""
-
-    def total(self) -> RingVector:
-        """Refuse: only the last state has a sum."""
-        raise OutOfTurn(f"there is no total in phase {self.phase!r}")
-
-
-@final
-class Aborted(ServerState):
-    """The sum was given up."""
-
-    phase = "aborted"
-
-    def requests(self) -> dict[str, bytes]:
-        """Ask for nothing."""
-        return {}
-
-    def collect(self, answers: Mapping[str, bytes]) -> ServerState:
-        """Refuse."""
-        raise OutOfTurn("the sum was aborted; a new one needs a new attempt number")
+from securefed.errors import ProtocolError, ThresholdError
 
 
 @final
@@ -198,8 +159,11 @@ class Agreeing(ServerState):
         return self.dealt.desk.write(Kind.SURVIVORS, {place: self._shown(place) for place in self.alive})
 
     def collect(self, answers: Mapping[str, bytes]) -> ServerState:
-        """Take the AGREEMENTs."""
+        """Take the AGREEMENTs, and what is revealed with them under locks."""
         desk, graph = self.dealt.desk, self.dealt.graph
+        cut = desk.session.frame_size(Kind.AGREEMENT) if desk.session.locks else None
+        locked = {name: answer[cut:] for name, answer in answers.items() if cut}
+        answers = {name: answer[:cut] for name, answer in answers.items()}
         agreed = desk.session.agreed(graph, self.dealt.sharing, self.alive, self.tree[-1][0])
         signatures = {}
         for place, payload, vouched in desk.read(Kind.AGREEMENT, answers, self.alive):
@@ -211,80 +175,11 @@ class Agreeing(ServerState):
         vouching = {place: signatures[place] for place in sorted(graph.witnesses & signatures.keys())}
         if len(vouching) < (needed := desk.session.topology.witness_threshold):
             raise ThresholdError(survivors=len(vouching), threshold=needed)
-        return Revealing(self.dealt, self.alive, self.masked, agreeing, vouching)
+        following = Revealing(self.dealt, self.alive, self.masked, agreeing, vouching, agreed)
+        return following.collect(locked) if desk.session.locks else following
 
     def _shown(self, place: int) -> bytes:
         return opening(self.alive, self.alive.among(self.dealt.graph.holders(place)), self.inputs, self.tree)
-
-
-@final
-@dataclass(frozen=True)
-class Revealing(ServerState):
-    """Enough witnesses agree on the survivors."""
-
-    dealt: Dealt
-    alive: Members
-    masked: Words
-    holders: Members
-    vouching: Mapping[int, bytes]
-    phase = "reveal"
-
-    @property
-    def survivors(self) -> Iterable[int]:
-        """Places of the clients in the sum."""
-        return self.alive
-
-    def requests(self) -> dict[str, bytes]:
-        """SIGNATURES to everybody who agreed."""
-        witnesses = Members.of(self.vouching, self.dealt.desk.session.size)
-        payload = encode([], [witnesses.to_bytes(), b"".join(self.vouching.values())])
-        return self.dealt.desk.write(Kind.SIGNATURES, dict.fromkeys(self.holders, payload))
-
-    def collect(self, answers: Mapping[str, bytes]) -> ServerState:
-        """Check the REVEALed shares, take the masks off, check the sum."""
-        desk, revealed = self.dealt.desk, Revealed(self.dealt, self.alive)
-        holders: list[int] = []
-        for holder, payload, _ in desk.read(Kind.REVEAL, answers, self.holders):
-            try:
-                revealed.add(holder, payload)
-                holders.append(holder)
-            except ProtocolError as error:
-                desk.refuse(holder, error)
-        desk.note(Kind.REVEAL, holders)
-        masked = self.masked.copy()
-        for owner in self.dealt.sharing:
-            revealed.unmask(masked, owner)
-        total = checked(desk.session, masked, len(self.alive))
-        desk.transcript.close(total)
-        return Done(self.alive, total, stayed=len(holders))
-
-
-@final
-@dataclass(frozen=True)
-class Done(ServerState):
-    """The sum is known, and how many clients were there to the end."""
-
-    alive: Members
-    sum: RingVector
-    stayed: int
-    phase = "done"
-
-    @property
-    def survivors(self) -> Iterable[int]:
-        """Places of the clients in the sum."""
-        return self.alive
-
-    def requests(self) -> dict[str, bytes]:
-        """Ask for nothing."""
-        return {}
-
-    def collect(self, answers: Mapping[str, bytes]) -> ServerState:
-        """Refuse."""
-        raise OutOfTurn("the sum is done")
-
-    def total(self) -> RingVector:
-        """Return the sum."""
-        return self.sum.copy()
 
 
 def refuse_unusable(advert: Advert, seen: set[bytes]) -> None:

@@ -109,6 +109,16 @@ class Session:
         """Whether this round begins with a deal; otherwise its keys are there already."""
         return self.slot == 0
 
+    @cached_property
+    def locks(self) -> bool:
+        """Whether survivors agree and reveal in one phase, by locks (see ``lock``).
+
+        They do in a deal for several rounds, where everybody is everybody's neighbour and witness: then any two have
+        a secret to make locks with.
+        """
+        everybody = self.topology.holders >= self.size and self.topology.witnesses >= self.size
+        return everybody and self.parameters.context.deal.rounds > 1
+
     def context_of(self, kind: Kind) -> bytes:
         """Return what a kind of message is bound to: the deal, or the round."""
         return self.deal if kind in DEALING else self.context
@@ -127,6 +137,7 @@ class Session:
             dim=self.length,
             bits=self.parameters.bits,
             rounds=self.parameters.context.deal.rounds,
+            locks=self.locks,
         )
 
     def statement(self, kind: Kind, sender: int, receiver: int, checksum: bytes) -> bytes:

@@ -24,7 +24,6 @@ from securefed.aggregation.packing import Words, to_ring
 from securefed.aggregation.parameters import exceeds
 from securefed.aggregation.refusals import BadShare, InconsistentSum
 from securefed.aggregation.session import Session
-from securefed.aggregation.wire import decode
 from securefed.encoding import RingVector
 
 
@@ -43,15 +42,14 @@ class Revealed:
     survivors: Members
     shares: dict[int, dict[int, bytes]] = field(default_factory=dict)
 
-    def add(self, holder: int, payload: bytes) -> None:
+    def add(self, holder: int, revealed: bytes) -> None:
         """Take what one holder reveals: all of it, or nothing.
 
         Raises:
             BadShare: If a share is not the one that its owner committed to.
         """
         owners = self.dealt.neighbours(holder)
-        _, (records,) = decode(payload, numbers=0, strings=1)
-        shares = split_records(records, shamir.SHARE, len(owners))
+        shares = split_records(revealed, shamir.SHARE, len(owners))
         for owner, share, sealed in zip(owners, shares, self.dealt.sealed(holder), strict=True):
             self._check(owner, holder, share, sealed)
         needed = self.dealt.desk.session.topology.share_threshold

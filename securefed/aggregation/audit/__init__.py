@@ -5,12 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from securefed.aggregation.audit import clients, deals, network, privacy, server, sets
+from securefed.aggregation.audit import clients, deals, locks, network, privacy, server, sets
 from securefed.aggregation.audit.row import Finding, Result, Row
 
 __all__ = ["ROWS", "Finding", "Result", "Row", "run_audit", "run_row"]
 
-ROWS: tuple[Row, ...] = (*server.ROWS, *sets.ROWS, *clients.ROWS, *network.ROWS, *privacy.ROWS, *deals.ROWS)
+ROWS: tuple[Row, ...] = (
+    *server.ROWS,
+    *sets.ROWS,
+    *clients.ROWS,
+    *network.ROWS,
+    *privacy.ROWS,
+    *deals.ROWS,
+    *locks.ROWS,
+)
 """Every row, in the order of the table."""
 
 

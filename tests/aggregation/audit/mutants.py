@@ -17,8 +17,11 @@ from securefed.aggregation import (
     desk,
     hand,
     keys,
+    lock,
+    masking,
     masks,
     member,
+    revealing,
     server_states,
     shamir,
     transcript,
@@ -168,8 +171,8 @@ def reused_masks(patch: Patch) -> None:
 
 def no_self_mask(patch: Patch) -> None:
     """Vectors travel under pairwise masks only."""
-    made = client_states.Masks
-    patch.setattr(client_states, "Masks", lambda *, added, subtracted: made(added=added[1:], subtracted=subtracted))
+    made = masking.Masks
+    patch.setattr(masking, "Masks", lambda *, added, subtracted: made(added=added[1:], subtracted=subtracted))
 
 
 def low_share_threshold(patch: Patch) -> None:
@@ -210,7 +213,7 @@ def survives_refusals(patch: Patch) -> None:
         try:
             return answer(self, request)
         except ProtocolError:
-            before = KnowsShares(self.member, self.graph, self.survivors, self.shares, b"")
+            before = KnowsShares(self.member, self.graph, self.survivors, self.shares, {}, None, b"")
             return request, before
 
     patch.setattr(KnowsSurvivors, "answer", patient)
@@ -273,7 +276,7 @@ def unchecked_counts(patch: Patch) -> None:
         fixed[session.parameters.dim :] = survivors
         return checked(session, fixed, survivors)
 
-    patch.setattr(server_states, "checked", blind)
+    patch.setattr(revealing, "checked", blind)
 
 
 def unchecked_limit(patch: Patch) -> None:
@@ -400,6 +403,47 @@ def unchecked_deal(patch: Patch) -> None:
     patch.setattr(verification._Reader, "_read_dealt", lambda self, before: read(self, before or object()))
 
 
+def locks_for_anything(patch: Patch) -> None:
+    """Locks open whatever survivors were agreed to."""
+    derived = derivations.lock_key
+    patch.setattr(lock, "lock_key", lambda *parties: derived(*parties[:-1], bytes(32)))
+
+
+def cheap_locks(patch: Patch) -> None:
+    """A lock opens with the keys of two witnesses."""
+    split, combine = shamir.split, shamir.combine
+
+    def cheap(secrets, *, threshold, points, rng):
+        return split(secrets, threshold=2 if len(secrets) == 1 else threshold, points=points, rng=rng)
+
+    patch.setattr(shamir, "split", cheap)
+    patch.setattr(shamir, "combine", lambda shares, *, threshold: combine(shares, threshold=2))
+
+
+def patient_locks(patch: Patch) -> None:
+    """A client locks its shares as often as it is shown survivors."""
+    answer = MaskedClient.answer
+
+    def patient(self, request):
+        state = self._state
+        sent = answer(self, request)
+        if isinstance(state, KnowsShares):
+            self._state = state
+        return sent
+
+    patch.setattr(MaskedClient, "answer", patient)
+
+
+def locks_of_one_traitor_stop_all(patch: Patch) -> None:
+    """A client whose locked shares do not open is blamed for nothing, and they count as revealed."""
+    patch.setattr(revealing, "unlock", lambda session, owner, locked, agreed: bytes(32 * session.size))
+
+
+def unchecked_locked_shares(patch: Patch) -> None:
+    """The server believes shares that come out of locks."""
+    patch.setattr(Revealed, "_check", lambda self, owner, holder, share, sealed: None)
+
+
 def vectors_in_clear(patch: Patch) -> None:
     """Masks are not applied."""
     patch.setattr(masks.Masks, "apply", lambda self, part: None)
@@ -443,9 +487,14 @@ MUTANTS: dict[Callable[[Patch], None], str] = {
     deals_forever: "D01",
     one_secret_for_all_rounds: "D02",
     remembers_past_rounds: "D03",
-    inboxes_once: "D07",
-    inboxes_again: "D10",
-    rounds_of_one_deal_alike: "D12",
-    unchecked_deal: "D14",
+    inboxes_once: "D06",
+    inboxes_again: "D09",
+    rounds_of_one_deal_alike: "D11",
+    unchecked_deal: "D13",
+    locks_for_anything: "L01",
+    cheap_locks: "L02",
+    patient_locks: "L03",
+    locks_of_one_traitor_stop_all: "L05",
+    unchecked_locked_shares: "L06",
 }
 """Every mutant, with a row that must turn red."""

@@ -1,0 +1,39 @@
+"""A client's vector under its masks, piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from securefed.aggregation.derivations import pair_mask_key, self_mask_key
+from securefed.aggregation.hand import Own
+from securefed.aggregation.masks import CHUNK, Masks, pieces
+from securefed.aggregation.member import Member
+from securefed.aggregation.packing import pack, word
+from securefed.aggregation.wire import Buffer
+from securefed.encoding import RingVector
+
+
+def under_masks(member: Member, own: Own, owners: Iterable[int], vector: RingVector) -> Iterator[Buffer]:
+    """Yield the vector and its count coordinates under the self mask and every pairwise mask, packed.
+
+    Every piece takes the memory of the one before.
+    """
+    session, place = member.session, member.place
+    bits, dim = session.parameters.bits, session.parameters.dim
+    keys = {peer: pair_mask_key(session, place, peer, own.masks[peer]) for peer in owners if peer != place}
+    masks = Masks(
+        added=[
+            self_mask_key(session, place, own.self_mask),
+            *(key for peer, key in keys.items() if peer > place),
+        ],
+        subtracted=[key for peer, key in keys.items() if peer < place],
+    )
+    scratch = np.empty(CHUNK // word(bits).itemsize, dtype=word(bits))
+    for piece in pieces(session.length, word(bits).itemsize):
+        part, part_of_own = scratch[: piece.stop - piece.start], vector[piece.start : min(piece.stop, dim)]
+        np.copyto(part[: len(part_of_own)], part_of_own, casting="unsafe")
+        part[len(part_of_own) :] = 1
+        masks.apply(part)
+        yield pack(part, bits)
