@@ -6,7 +6,8 @@ python -m benchmarks.figures
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,17 +62,24 @@ def masked_round(found: Mapping[str, Any], target: Path) -> None:
 
 def growth(found: Mapping[str, Any], target: Path) -> None:
     """Draw what grows along each axis, both scales logarithmic: a straight line's slope is the exponent."""
-    figure, axes = plt.subplots(1, len(SHOWN), figsize=(3.2 * len(SHOWN), 3.4), layout="constrained")
+    figure, axes = plt.subplots(1, len(SHOWN), figsize=(3.4 * len(SHOWN), 4.2), layout="constrained")
     for axis, (name, shown) in zip(axes, SHOWN.items(), strict=True):
         for mark, (key, label) in zip("os^", shown.items(), strict=False):
             exponent = found[name]["growth"][key]["exponent"]
             axis.plot(
                 found[name]["sizes"], found[name]["figures"][key], f"{mark}-", label=f"{label}, slope {exponent:.2f}"
             )
-        axis.set(xscale="log", yscale="log", xlabel=name)
-    _finish(*axes)
+        axis.set(xscale="log", yscale="log", xlabel=name, ylim=_decades(found[name]["figures"][key] for key in shown))
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(frameon=False, fontsize="small", loc="lower left", bbox_to_anchor=(0, 1))
     figure.savefig(target, dpi=120)
     plt.close(figure)
+
+
+def _decades(series: Iterable[Sequence[float]]) -> tuple[float, float]:
+    """Return whole powers of ten around all figures, so that slopes of one look alike along every axis."""
+    figures = [figure for each in series for figure in each if figure > 0]
+    return 10 ** math.floor(math.log10(min(figures))), 10 ** (math.floor(math.log10(max(figures))) + 1)
 
 
 def _finish(*axes: Axes) -> None:
