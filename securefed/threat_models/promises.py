@@ -186,9 +186,9 @@ PROMISES = (
     ),
     Promise(
         adversary=OUTSIDER,
-        guarantee="whoever gets the adapter: it has the stated ε, or less",
+        guarantee="whoever gets the adapter: it has the stated ε, or less, and no keys that were made from records",
         assumption=HONEST_SHARES,
-        rows=("T07",),
+        rows=("T07", "T23"),
         beyond=("X04", "X15"),
     ),
     Promise(

@@ -9,6 +9,7 @@ from securefed.threat_models.games import (
     differencing,
     forgery,
     halves,
+    initial_keys,
     isolation,
     key_recovery,
     labels,
@@ -45,6 +46,7 @@ ROWS: tuple[Row, ...] = (
     traffic.COUNTS,
     traffic.SIZES,
     *poisoning.ROWS,
+    initial_keys.ROW,
 )
 
 
