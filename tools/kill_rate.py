@@ -96,11 +96,8 @@ def _killed(mutant: Mutant, by: str, killed: bool, seen: str) -> Killed:
     return Killed(mutant=mutant.__name__, weakened=weakened, by=by, killed=killed, seen=seen)
 
 
-def main() -> int:
-    """Print a line for each mutant and the kill rate."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="File for the figures as JSON.")
-    out = parser.parse_args().out
+def publish(out: Path | None) -> int:
+    """Print a line for each mutant and the kill rate, write the figures, and return how many survived."""
     found = []
     for each in all_of_them():
         print(f"{'killed' if each.killed else 'ALIVE ':<7} {each.mutant:<30} {each.by:<16} {each.seen}", flush=True)
@@ -110,7 +107,14 @@ def main() -> int:
     if out is not None:
         figures = {"of": len(found), "killed": count, "mutants": [asdict(each) for each in found]}
         out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    return count < len(found)
+    return len(found) - count
+
+
+def main() -> int:
+    """Count, and tell by the exit code whether all were noticed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, help="File for the figures as JSON.")
+    return int(publish(parser.parse_args().out) > 0)
 
 
 if __name__ == "__main__":

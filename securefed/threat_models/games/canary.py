@@ -104,11 +104,11 @@ ROW = row(
     "T04",
     "cachefl",
     (Arm(defences="none", claim="control", limit=0.9), MASKED, PRIVATE, CLIENTS_WHOLE),
-    {"smoke": 80, "full": 1000},
+    {"smoke": 80, "full": 200},
 )
 
 OTHERS = tuple(
-    row(f"T04-{kind}", kind, (Arm(defences="none", claim="control", limit=0.8), PRIVATE), {"smoke": 24, "full": 400})
+    row(f"T04-{kind}", kind, (Arm(defences="none", claim="control", limit=0.8), PRIVATE), {"smoke": 24, "full": 60})
     for kind in ("fedclip", "flora", "linear", "clip-adapter", "prompts")
 )
 """The same for every other adapter that there is: the attack needs nothing but its gradient."""
@@ -120,6 +120,6 @@ AUDIT = Row(
     measure=f"largest refuted epsilon at delta {cohorts.DELTA:g}",
     play=audit,
     arms=(Arm(defences="none", claim="control", limit=cohorts.EPSILON), MASKED, PRIVATE),
-    trials={"smoke": 80, "full": 1000},
+    trials={"smoke": 80, "full": 200},
     covers=frozenset({"cachefl", "plain", "mask"}),
 )

@@ -65,6 +65,6 @@ ROW = Row(
         Arm(defences=REMEMBERED, claim="claimed", limit=0.0, secure="mask"),
         Arm(defences="masks and shares of noise", claim="claimed", limit=0.0, setting="distributed", secure="mask"),
     ),
-    trials={"smoke": 10, "full": 100},
+    trials={"smoke": 10, "full": 30},
     covers=frozenset({"mask"}),
 )

@@ -50,6 +50,6 @@ ROW = Row(
         Arm(defences="none: plain messages are not signed", claim="control", limit=0.5),
         Arm(defences="signatures, context, roster and floors", claim="claimed", limit=0.0, secure="mask"),
     ),
-    trials={"smoke": 20, "full": 200},
+    trials={"smoke": 20, "full": 40},
     covers=frozenset({"mask", "plain"}),
 )

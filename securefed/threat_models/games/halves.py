@@ -98,6 +98,6 @@ ROW = Row(
         Arm(defences=DECRYPTOR_SIDE, claim="claimed", limit=0.0, secure="ckks"),
         Arm(defences=BOTH_SIDES, claim="none", secure="ckks"),
     ),
-    trials={"smoke": 8, "full": 100},
+    trials={"smoke": 8, "full": 20},
     covers=frozenset({"ckks"}),
 )

@@ -82,6 +82,6 @@ ROW = Row(
         Arm(defences="noise, keys believed to be public", claim="control", limit=0.9, setting="distributed"),
         Arm(defences=CHECKED, claim="claimed", setting="distributed"),
     ),
-    trials={"smoke": 40, "full": 400},
+    trials={"smoke": 40, "full": 80},
     covers=frozenset({"cachefl", "plain"}),
 )

@@ -94,6 +94,6 @@ ROW = Row(
         Arm(defences="masks bound to nothing", claim="control", limit=0.5, secure="mask"),
         Arm(defences=BOUND, claim="claimed", limit=0.0, secure="mask"),
     ),
-    trials={"smoke": 10, "full": 100},
+    trials={"smoke": 10, "full": 30},
     covers=frozenset({"mask"}),
 )

@@ -101,6 +101,6 @@ ROW = Row(
             secure="ckks",
         ),
     ),
-    trials={"smoke": 3, "full": 50},
+    trials={"smoke": 3, "full": 8},
     covers=frozenset({"ckks"}),
 )

@@ -116,6 +116,6 @@ ROW = Row(
         Arm(defences="own noise", claim="claimed", setting="per-client"),
         Arm(defences="masks and shares of noise", claim="claimed", setting="distributed", secure="mask"),
     ),
-    trials={"smoke": 120, "full": 1200},
+    trials={"smoke": 160, "full": 400},
     covers=frozenset({"cachefl", "plain", "mask"}),
 )

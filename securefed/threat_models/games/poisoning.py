@@ -165,7 +165,7 @@ def row(name: str, attack: Attack, title: str, *, claimed: bool = True) -> Row:
             Arm(defences=ALL, claim=claim, limit=limit, secure="mask"),
             Arm(defences=OWN, claim="none", setting="per-client"),
         ),
-        trials={"smoke": 4, "full": 30},
+        trials={"smoke": 4, "full": 8},
         covers=frozenset({"cachefl", "plain", "mask"}),
     )
 

@@ -136,7 +136,7 @@ def row(name: str, sent: Sent, what: str) -> Row:
             Arm(defences="own noise", claim="claimed", setting="per-client"),
             Arm(defences="masks and shares of noise", claim="claimed", setting="distributed", secure="mask"),
         ),
-        trials={"smoke": 24, "full": 400},
+        trials={"smoke": 24, "full": 60},
         covers=frozenset({"flora", "plain", "mask"}),
     )
 

@@ -142,6 +142,6 @@ ROW = Row(
         Arm(defences="own noise", claim="claimed", setting="per-client"),
         Arm(defences="masks and shares of noise", claim="claimed", setting="distributed", secure="mask"),
     ),
-    trials={"smoke": 40, "full": 400},
+    trials={"smoke": 40, "full": 100},
     covers=frozenset({"cachefl", "plain", "mask"}),
 )

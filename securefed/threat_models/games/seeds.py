@@ -54,6 +54,6 @@ ROW = Row(
         Arm(defences=f"seeds of {SEARCHED} bits", claim="control", limit=0.8, secure="mask"),
         Arm(defences="seeds of the protocol", claim="claimed", limit=0.0, secure="mask"),
     ),
-    trials={"smoke": 40, "full": 1000},
+    trials={"smoke": 40, "full": 200},
     covers=frozenset({"mask"}),
 )

@@ -46,6 +46,6 @@ ROW = Row(
         Arm(defences="masks", claim="claimed", secure="mask"),
         Arm(defences="masks and shares of noise", claim="claimed", setting="distributed", secure="mask"),
     ),
-    trials={"smoke": 40, "full": 400},
+    trials={"smoke": 40, "full": 100},
     covers=frozenset({"cachefl", "plain", "mask"}),
 )

@@ -92,7 +92,7 @@ COUNTS = Row(
         Arm(defences="masks", claim="claimed", secure="mask"),
         Arm(defences="masks and shares of noise", claim="claimed", setting="distributed", secure="mask"),
     ),
-    trials={"smoke": 30, "full": 300},
+    trials={"smoke": 30, "full": 80},
     covers=frozenset({"plain", "mask"}),
 )
 
@@ -107,6 +107,6 @@ SIZES = Row(
         Arm(defences="frames of one size, plain", claim="claimed"),
         Arm(defences="frames of one size, masks", claim="claimed", secure="mask"),
     ),
-    trials={"smoke": 30, "full": 300},
+    trials={"smoke": 30, "full": 80},
     covers=frozenset({"plain", "mask"}),
 )

@@ -86,7 +86,7 @@ COLLUSION = Row(
         Arm(defences="as many colluders as the threshold", claim="control", limit=0.5, secure="mask"),
         Arm(defences=BELOW, claim="claimed", limit=0.0, secure="mask"),
     ),
-    trials={"smoke": 14, "full": 140},
+    trials={"smoke": 14, "full": 35},
     covers=frozenset({"mask"}),
 )
 
@@ -100,6 +100,6 @@ BOTH = Row(
         Arm(defences="none: clients give both", claim="control", limit=0.5, secure="mask"),
         Arm(defences="signed agreement on survivors", claim="claimed", limit=0.0, secure="mask"),
     ),
-    trials={"smoke": 14, "full": 140},
+    trials={"smoke": 14, "full": 35},
     covers=frozenset({"mask"}),
 )
