@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from securefed.reports.names import for_picture
 from securefed.reports.record import Json
+from securefed.reports.whatif_plot import plain_ticks
 
 FIGURES = (
     "setting",
@@ -49,6 +50,9 @@ def draw(reports: Mapping[str, Json], path: Path) -> None:
             against.axhline(report["accuracy"], color=drawn.get_color(), linestyle=":", linewidth=1)
     over.set(xlabel="round", ylabel="accuracy on the held-out split")
     against.set(xlabel="ε of the run", xscale="log")
+    if spent := [report["epsilon_this_run"] for report in reports.values() if report["private"]]:
+        against.set_xlim(min(spent) / 2, max(spent) * 2)
+        plain_ticks(against.xaxis, [min(spent) / 2, max(spent) * 2])
     figure.legend(loc="outside lower center", ncols=min(len(reports), 3), frameon=False, fontsize="small")
     for axes in (over, against):
         axes.spines[["top", "right"]].set_visible(False)

@@ -51,7 +51,7 @@ def _degradation(axes: Any, plan: Plan, shown: Json) -> None:
     )
     axes.set(xlabel=f"colluding clients of {plan.clients}", ylabel=f"ε at δ = {plan.delta:g}", yscale="log")
     axes.set_title("If more collude or drop out than planned", fontsize="medium")
-    _plain_ticks(axes.yaxis, [row["epsilon"] for row in rows])
+    plain_ticks(axes.yaxis, [row["epsilon"] for row in rows])
     _legend(axes)
 
 
@@ -70,7 +70,7 @@ def _accuracy(axes: Any, plan: Plan, shown: Json) -> None:
         axes.axhline(shown["wanted_accuracy"], color=ORANGE, linestyle="--", linewidth=1, label="wanted")
     axes.set(xlabel=f"ε at δ = {plan.delta:g}, all else as planned", ylabel="accuracy", xscale="log")
     axes.set_title("Accuracy on the domains where it was measured", fontsize="medium")
-    _plain_ticks(axes.xaxis, list(epsilons))
+    plain_ticks(axes.xaxis, list(epsilons))
     _legend(axes)
 
 
@@ -96,7 +96,7 @@ def _empty(axes: Any, reason: str) -> None:
     axes.text(0.5, 0.5, reason, ha="center", transform=axes.transAxes)
 
 
-def _plain_ticks(axis: Any, values: list[float]) -> None:
+def plain_ticks(axis: Any, values: list[float]) -> None:
     """Write a logarithmic axis in plain numbers, a few within the values."""
     steps = [base * 10.0**power for power in range(-2, 5) for base in (1, 1.5, 2, 3, 5, 7)]
     ticks = [step for step in steps if min(values) * 0.9 <= step <= max(values) * 1.1]
