@@ -10,6 +10,9 @@ mask      INBOX, MASKED                each sends its vector under a self mask a
 agree     SURVIVORS, AGREEMENT         each signs who survived
 reveal    SIGNATURES, REVEAL           each reveals, per owner, a share of one of its two secrets
 ========= ============================ ==================================================================
+
+Keys and shares that are dealt for several rounds leave two phases to the others: mask, which PLAN opens, and agree, in
+which survivors reveal under locks (:mod:`securefed.aggregation.lock`).
 """
 
 from __future__ import annotations
