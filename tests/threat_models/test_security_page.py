@@ -119,3 +119,12 @@ def test_the_sizes_on_the_page_are_those_of_messages_that_are_sent(sums):
 
     assert len(sent) == (10 if sums is MaskedSum else 2)
     assert sent.items() <= stated.items()
+
+
+def test_the_published_scorecard_has_every_arm_of_every_row_and_no_claim_failed():
+    results = read(ROOT / security.RESULTS / "scorecard.json")["results"]
+
+    assert {(result["row"], result["defences"]) for result in results} == {
+        (row.id, arm.defences) for row in ROWS for arm in row.arms
+    }
+    assert not {"FAIL", "INVALID"} & {result["verdict"] for result in results}
