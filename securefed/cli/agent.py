@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pwd
 from pathlib import Path
 from typing import Annotated
@@ -16,11 +17,19 @@ def agent(
     user: Annotated[
         list[str] | None, typer.Option(help="Name or id of a user who may come in beside your own.")
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object when it listens, and another at its end.")
+    ] = False,
 ) -> None:
     """Serve one client's data until SIGTERM: it answers protocol messages and nothing else."""
     from securefed.federation.process import run
 
-    run(policy, socket, users=frozenset(map(_number, user or ())))
+    def say(state: str) -> None:
+        if as_json:
+            typer.echo(json.dumps({"agent": state, "policy": str(policy), "socket": str(socket)}))
+
+    run(policy, socket, users=frozenset(map(_number, user or ())), opened=lambda: say("listens"))
+    say("ended")
 
 
 def _number(user: str) -> int:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from securefed.cli.following import report_on
-from securefed.cli.screen import AsJson, console
+from securefed.cli.screen import AsJson, note
 
 
 def deploy(
@@ -29,7 +29,7 @@ def deploy(
     # Asked to end, it takes the parties down with it.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with deployed(Plan.from_toml(plan), out, task=uuid.uuid4().hex[:12], rng=secure()) as running:
-        console.print(f"{len(running.agents)} agents and SuperNodes are up; every party's log is in {out / 'logs'}")
+        note(f"{len(running.agents)} agents and SuperNodes are up; every party's log is in {out / 'logs'}")
         running.run(patience=patience)
     report_on(out / "run", as_json=as_json)
-    console.print(f"{out / 'kits'}  what each party holds\n{out / 'logs'}  one a party", markup=False, highlight=False)
+    note(f"{out / 'kits'}  what each party holds\n{out / 'logs'}  one a party")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from securefed.cli.machine import Checkpoint, Device
-from securefed.cli.screen import AsJson
+from securefed.cli.screen import AsJson, tell
 
 
 def encode(
@@ -29,4 +29,4 @@ def encode(
     if as_json:
         typer.echo(json.dumps({"data": str(path), "records": len(found.labels)}))
         return
-    typer.echo(f"{path}  {len(found.labels)} records; how many is nobody else's business")
+    tell(f"{path}  {len(found.labels)} records; how many is nobody else's business")

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from securefed.cli import settings
-from securefed.cli.screen import console, shown
+from securefed.cli.screen import console, note
 from securefed.cli.usage import choices, usage_block
 from securefed.errors import ChoiceError, ConfigError, SecureFedError, VerificationError
 
@@ -86,7 +86,7 @@ def _say(error: BaseException) -> None:
     """Write the block to standard error, every character of it seen."""
     for name, text in usage_block(error) if isinstance(error, click.ClickException) else block(error):
         console.print(f"[bold red]{name}:[/] ", end="")
-        console.print(shown(text), markup=False, highlight=False, soft_wrap=True)
+        note(text)
 
 
 def block(error: BaseException) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from securefed.cli.screen import AsJson
+from securefed.cli.screen import AsJson, tell
 
 
 def kits(
@@ -32,6 +32,6 @@ def kits(
     if as_json:
         typer.echo(json.dumps({"kits": str(out), "root": root}))
         return
-    typer.echo(f"{out / 'server'}  for the server alone\n{out / 'clients'}/NAME  for that client alone")
-    typer.echo("what to do with them is in each README.md")
-    typer.echo(f"root of the roster, to be compared by telephone:\n{root}")
+    tell(f"{out / 'server'}  for the server alone\n{out / 'clients'}/NAME  for that client alone")
+    tell("what to do with them is in each README.md")
+    tell(f"root of the roster, to be compared by telephone:\n{root}")

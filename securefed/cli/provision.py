@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from securefed.cli.screen import AsJson
+from securefed.cli.screen import AsJson, tell
 
 
 def provision(
@@ -24,5 +24,5 @@ def provision(
     if as_json:
         typer.echo(json.dumps({"roster": str(folder / "roster.json"), "root": root, "clients": sorted(names)}))
         return
-    typer.echo(f"{folder / 'roster.json'}  for everybody; its root, to be compared by telephone:\n{root}")
-    typer.echo(f"{folder / 'server'}  for the server alone\n{folder / 'clients'}/NAME  for that client alone")
+    tell(f"{folder / 'roster.json'}  for everybody; its root, to be compared by telephone:\n{root}")
+    tell(f"{folder / 'server'}  for the server alone\n{folder / 'clients'}/NAME  for that client alone")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from securefed.cli.following import report_on
-from securefed.cli.screen import AsJson, RunFolder, console, shown
+from securefed.cli.screen import AsJson, RunFolder, note
 
 
 def report(
@@ -26,4 +26,4 @@ def report(
     report_on(folder, as_json=as_json)
     if bundle or out is not None:
         file = bundles.bundle(folder, out)
-        console.print(shown(f"bundle: {file}"), markup=False, highlight=False, soft_wrap=True)
+        note(f"bundle: {file}")

@@ -64,6 +64,16 @@ def shown(text: str) -> str:
     return "\n".join(map(visible, text.split("\n")))
 
 
+def tell(text: str) -> None:
+    """Print a result; whoever wrote a part of it makes the terminal do nothing."""
+    typer.echo(shown(text))
+
+
+def note(text: str) -> None:
+    """Print what stands beside the results, to standard error, as harmless as they."""
+    console.print(shown(text), markup=False, highlight=False, soft_wrap=True)
+
+
 def cell(text: str) -> str:
     """Return text of others for a table or a title of rich, which then reads no markup in it."""
     return escape(visible(text))

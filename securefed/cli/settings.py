@@ -28,7 +28,7 @@ from typing import Any
 import click
 
 from securefed.cli.machine import ROOT
-from securefed.cli.screen import console, shown
+from securefed.cli.screen import note
 from securefed.errors import ChoiceError, ConfigError
 
 NAME = "securefed.toml"
@@ -69,7 +69,7 @@ def defaults(context: click.Context, named: Path | None) -> dict[str, dict[str, 
             raise ConfigError(f"{path}: {name} = {table!r} stands outside a table; put it below [plan] or [run]")
         found[name] = _options(path, commands[name], table)
     if used := found.get(context.invoked_subcommand or ""):
-        console.print(shown(f"settings from {path}: {', '.join(used)}"), markup=False, highlight=False, soft_wrap=True)
+        note(f"settings from {path}: {', '.join(used)}")
     return found
 
 

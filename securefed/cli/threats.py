@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from securefed.cli.failures import Command, Group
-from securefed.cli.screen import AsJson, console, progress, wide
+from securefed.cli.screen import AsJson, cell, note, progress, tell, wide
 
 if TYPE_CHECKING:
     from securefed.threat_models.parts import PlayedPart
@@ -41,7 +40,7 @@ def list_rows(as_json: AsJson = False) -> None:
     from securefed.threat_models.registry import ROWS
 
     rows = [{"row": row.id, "adversary": row.adversary.id, "title": row.title, "arms": len(row.arms)} for row in ROWS]
-    _print(rows, as_json=as_json)
+    _print("rows", rows, as_json=as_json)
 
 
 def show(name: RowName, as_json: AsJson = False) -> None:
@@ -55,7 +54,7 @@ def show(name: RowName, as_json: AsJson = False) -> None:
         return
     arms = row.pop("arms")
     for key, value in row.items():
-        typer.echo(f"{key:12} {', '.join(value) if isinstance(value, list) else value}")
+        tell(f"{key:12} {', '.join(value) if isinstance(value, list) else value}")
     wide().print(_table(arms))
 
 
@@ -96,7 +95,7 @@ def play(
     _print_card(card, as_json=as_json)
     if out is not None:
         finish(card, out, to_page(card, pictures(seed), command=command(card)))
-        console.print(f"scorecard: {out / 'scorecard.html'}", markup=False, highlight=False, soft_wrap=True)
+        note(f"scorecard: {out / 'scorecard.html'}")
     raise typer.Exit(exit_code(card))
 
 
@@ -112,7 +111,7 @@ def diff(
     from securefed.threat_models.scorecard import read
 
     found = differences(read(old), read(new))
-    _print([dataclasses.asdict(each) for each in found], as_json=as_json)
+    _print("differences", [dataclasses.asdict(each) for each in found], as_json=as_json)
     if not found and not as_json:
         typer.echo("no difference")
     raise typer.Exit(int(is_worse(found)))
@@ -135,7 +134,7 @@ def doc(
     if as_json:
         typer.echo(json.dumps({"page": str(page), "checked": check}))
     else:
-        typer.echo(f"{page} {'is what promises and results make' if check else 'written'}")
+        tell(f"{page} {'is what promises and results make' if check else 'written'}")
 
 
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
@@ -160,7 +159,7 @@ def _print_card(card: dict[str, Any], *, as_json: bool) -> None:
         return
     table, above = Table(*COLUMNS), ""
     for result in card["results"]:
-        *texts, verdict = map(escape, cells(result))
+        *texts, verdict = map(cell, cells(result))
         if result["row"] == above:
             texts[:ABOUT_ROW] = [""] * ABOUT_ROW
         above, color = result["row"], MARKS.get(result["verdict"], "default")
@@ -168,9 +167,9 @@ def _print_card(card: dict[str, Any], *, as_json: bool) -> None:
     wide().print(table)
 
 
-def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+def _print(what: str, rows: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(rows))
+        typer.echo(json.dumps({what: rows}))
     elif rows:
         wide().print(_table(rows))
 
@@ -179,5 +178,5 @@ def _table(rows: Iterable[dict[str, Any]]) -> Table:
     rows = list(rows)
     table = Table(*rows[0])
     for row in rows:
-        table.add_row(*("–" if value is None else escape(str(value)) for value in row.values()))
+        table.add_row(*("–" if value is None else cell(str(value)) for value in row.values()))
     return table

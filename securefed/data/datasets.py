@@ -35,7 +35,10 @@ WORLD_TEST = 1200
 ROOT = Path("data")
 """Where data sets on disk are looked for, unless another folder is named: below the working directory."""
 
-_OWN = ("folder", "torchvision", "huggingface")
+_OWN = {"folder": "folder:PATH", "torchvision": "torchvision:NAME", "huggingface": "huggingface:PATH"}
+
+FAMILIES = {"digits": "digits", "world": "world:DOMAIN[,DOMAIN]", **_OWN}
+"""How a data set of each family is named."""
 
 _ALL_DOMAINS = (*DOMAINS, *SPARE_DOMAINS)
 
@@ -65,7 +68,8 @@ def load(
         within each domain.
 
     Raises:
-        ConfigError: If a data set, domain or class is unknown, or a class is named twice.
+        ChoiceError: If a family of data sets, domain or class is unknown.
+        ConfigError: If the name is not of its family's form, or a domain or class is named twice.
         DataError: If the files are not there, or there are fewer records than asked for, or fewer than one is.
     """
     if records is not None and records < 1:
@@ -77,10 +81,8 @@ def load(
         return _world(name, rest, seed, records, classes)
     if family in _OWN and rest:
         return narrowed(_own(family, rest, name, seed, root), seed=seed, records=records, classes=classes)
-    raise ConfigError(
-        f"data set {name!r} is unknown; choose 'digits' or 'world:' and domains of {_ALL_DOMAINS}, or 'folder:PATH', "
-        "'torchvision:NAME' or 'huggingface:PATH'"
-    )
+    world.check_known(f"family of data set {name!r}", family, FAMILIES)
+    raise ConfigError(f"data set {name!r} is not one; write {FAMILIES[family]!r}")
 
 
 def public_images(

@@ -16,13 +16,22 @@ from securefed.data import shots
 from securefed.data.images import Images
 from securefed.data.shots import Parts
 from securefed.data.world import Labels
-from securefed.errors import ConfigError, DataError
+from securefed.errors import ChoiceError, ConfigError, DataError
 from securefed.rng import Source
 
+FORMS = (
+    "iid",
+    "dirichlet:ALPHA",
+    "pathological:CLASSES",
+    "domain",
+    "domain+dirichlet:ALPHA",
+    "few-shot:SHOTS",
+    "few-shot-overlapping:SHOTS",
+)
+
 ALLOWED = (
-    "'iid', 'dirichlet:ALPHA', 'pathological:CLASSES', 'domain', 'domain+dirichlet:ALPHA', 'few-shot:SHOTS' or "
-    "'few-shot-overlapping:SHOTS', with ALPHA above 0 such as 0.5 and whole numbers; '+few-shot:SHOTS' behind any of "
-    "the first five keeps at most so many records of each class with each client"
+    f"{', '.join(map(repr, FORMS[:-1]))} or {FORMS[-1]!r}, with ALPHA above 0 such as 0.5 and whole numbers; "
+    "'+few-shot:SHOTS' behind any of the first five keeps at most so many records of each class with each client"
 )
 
 _CAP = "+few-shot:"
@@ -150,7 +159,8 @@ def partition(spec: str, images: Images, clients: int, *, rng: Source) -> Parts:
         rng: Of everything random.
 
     Raises:
-        ConfigError: If the text is none of these.
+        ChoiceError: If the text is none of these.
+        ConfigError: If the number in it is none.
         DataError: If the records cannot be parted so.
     """
     base, capped, cap = spec.rpartition(_CAP)
@@ -161,7 +171,7 @@ def partition(spec: str, images: Images, clients: int, *, rng: Source) -> Parts:
     kind, colon, number = spec.partition(":")
     found = _numbered(kind, number, images, clients, rng) if colon else _plain(kind, images, clients, rng)
     if found is None:
-        raise ConfigError(f"partition {spec!r} is unknown; choose {ALLOWED}")
+        raise ChoiceError("partition", spec, FORMS)
     return found
 
 

@@ -37,6 +37,7 @@ def serve(
     users: frozenset[int] = frozenset(),
     largest: int = LARGEST,
     stopped: Callable[[], bool],
+    opened: Callable[[], None] = lambda: None,
 ) -> None:
     """Answer messages until told to stop: one after the other, so that there is one protocol state.
 
@@ -46,6 +47,7 @@ def serve(
         users: Ids of the users that may come in beside the agent's own.
         largest: Bytes that a request may have.
         stopped: Asked about twice a second.
+        opened: Told once, when messages can come.
 
     Raises:
         ConfigError: If the path cannot be a socket, or another agent is there.
@@ -53,6 +55,7 @@ def serve(
     allowed = users | {os.getuid()}
     with _listening(path, mode=0o666 if users else 0o600) as listener:
         _LOG.info("listening at %s", path)
+        opened()
         while not stopped():
             try:
                 connection, _ = listener.accept()

@@ -16,7 +16,14 @@ from securefed.preparation import Materials
 from securefed.rounds import Sources
 
 
-def run(policy: Path, socket: Path, *, users: frozenset[int] = frozenset(), rng: Sources = unpredictable) -> None:
+def run(
+    policy: Path,
+    socket: Path,
+    *,
+    users: frozenset[int] = frozenset(),
+    rng: Sources = unpredictable,
+    opened: Callable[[], None] = lambda: None,
+) -> None:
     """Serve the kit that a policy lies in until SIGTERM or SIGINT, then export the ledger, signed.
 
     Args:
@@ -24,11 +31,12 @@ def run(policy: Path, socket: Path, *, users: frozenset[int] = frozenset(), rng:
         socket: Where couriers find the agent.
         users: Ids of the users that may bring messages beside the agent's own.
         rng: Where noise and keys come from; tests alone name another.
+        opened: Told once, when messages can come.
 
     Raises:
         ConfigError: If the kit or the socket cannot be used.
     """
-    attend(policy, socket, users=users, rng=rng, stopped=told().is_set)
+    attend(policy, socket, users=users, rng=rng, stopped=told().is_set, opened=opened)
 
 
 def told() -> threading.Event:
@@ -49,13 +57,14 @@ def attend(
     rng: Sources = unpredictable,
     materials: Materials | None = None,
     stopped: Callable[[], bool],
+    opened: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve the kit that a policy lies in until told to stop, then export the ledger, signed; see :func:`run`.
 
     ``materials`` are those of the plan, if somebody in this process has prepared them already.
     """
     with open_owner(policy.parent, policy=policy, rng=rng, materials=materials) as owner:
-        serve(Agent(owner), socket, users=users, stopped=stopped)
+        serve(Agent(owner), socket, users=users, stopped=stopped, opened=opened)
         if owner.client.ledger is not None:
             owner.client.ledger.export(policy.parent / "ledger.jsonl", sign=owner.identity.sign)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from securefed.errors import ConfigError
+from securefed.errors import ChoiceError
 from securefed.threat_models.game import Row
 from securefed.threat_models.games import (
     canary,
@@ -54,9 +54,9 @@ def row_of(name: str) -> Row:
     """Return the row of a name.
 
     Raises:
-        ConfigError: If there is none.
+        ChoiceError: If there is none.
     """
     for row in ROWS:
         if row.id == name:
             return row
-    raise ConfigError(f"row {name!r} is unknown; choose one of {', '.join(row.id for row in ROWS)}")
+    raise ChoiceError("row", name, [row.id for row in ROWS])

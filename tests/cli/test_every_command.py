@@ -198,7 +198,7 @@ def test_every_command_explains_itself_with_an_example(name):
     assert "\\[" not in text
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "agent"])  # which answers in frames alone
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_speaks_json(name):
     assert "--json" in [option for param in COMMANDS[name].params for option in param.opts]
 
@@ -218,6 +218,12 @@ def test_every_command_speaks_json(name):
         ),
         (("plan", "--adapter", "cachfl"), ["'cachfl'", "nearest: cachefl"]),
         (("plan", "--data", "world:noen"), ["nearest: neon"]),
+        (("plan", "--data", "wrold:neon"), ["'wrold:neon' is 'wrold'", "allowed: digits, world", "nearest: world"]),
+        (("plan", "--data", "folder"), ["write 'folder:PATH'"]),
+        (("data", "digtis"), ["nearest: digits"]),
+        (("data", "digits", "--partition", "dirichelt:0.5"), ["allowed: iid", "nearest: dirichlet:ALPHA"]),
+        (("plan", "--data", "world:neon,chalk", "--left-out", "chlak"), ["'chlak'", "nearest: chalk"]),
+        (("threats", "show", "t09"), ["row is 't09'", "nearest: T09"]),
     ],
     ids=str,
 )
@@ -248,5 +254,6 @@ def test_nothing_at_all_is_answered_with_the_help():
     assert "Commands:" in result.output
 
 
-def test_an_error_leaves_standard_output_to_json(here):
-    assert call("verify", "nowhere", "--json").stdout == call("verify", "--jsom").stdout == ""
+@cases(MISSING)
+def test_with_json_an_error_is_the_same_block_and_standard_output_stays_empty(name, arguments, here):
+    assert refused(call(*name.split(), *arguments, "--json"), here) == call(*name.split(), *arguments).stderr

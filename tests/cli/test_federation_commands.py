@@ -1,11 +1,13 @@
 """Commands of a federation's parties, as their owners meet them."""
 
 import json
+import threading
 
 import pytest
 from typer.testing import CliRunner
 
 from securefed.cli import app
+from securefed.federation import process
 
 
 def call(*arguments):
@@ -41,6 +43,21 @@ def test_an_agent_with_a_kit_that_does_not_hold_does_not_start(plan, tmp_path):
 
     assert result.exit_code == 2
     assert "is not the key that the roster has" in " ".join(result.stderr.split())
+
+
+def test_an_agent_says_in_json_when_it_listens_and_when_it_has_ended(plan, tmp_path, monkeypatch):
+    out = tmp_path / "kits"
+    assert call("kits", plan, "--task", "study", "--out", out).exit_code == 0
+    ended = threading.Event()
+    ended.set()
+    monkeypatch.setattr(process, "told", lambda: ended)
+    policy, socket = out / "clients" / "client-0" / "policy.toml", tmp_path / "s"
+    result = call("agent", "--policy", policy, "--socket", socket, "--json")
+
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["agent"] for line in lines] == ["listens", "ended"]
+    assert {line["socket"] for line in lines} == {str(socket)}
 
 
 @pytest.mark.parametrize("engine", ["deploy", "simulate"])

@@ -1,6 +1,9 @@
 """Names that others chose reach a terminal as text that is seen whole, and a picture as text."""
 
+import json
 import shutil
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +14,10 @@ from typer.testing import CliRunner
 from securefed.cli import app
 from securefed.cli.board import Board
 from securefed.cli.screen import cell, shown
+from securefed.federation import own_data
+from securefed.federation.flower import deployment, simulation
+from securefed.threat_models import security
+from securefed.threat_models.scorecard import FORMAT
 
 NAME = "<script>[bold red]$x^{$\u202egnp\x1b[31m" + 100 * "a"
 """Markup of three kinds, a mark that turns the direction, and a command to the terminal."""
@@ -71,3 +78,47 @@ def test_names_of_classes_in_a_table_and_on_a_sheet(tmp_path):
     assert "[red]b$" in harmless(result)
     assert "\\u202e" in result.output
     assert (tmp_path / "sheet.svg").stat().st_size > 1000
+
+
+def test_folders_of_a_federation(small_plan, tmp_path, monkeypatch):
+    (tmp_path / "plan.toml").write_text(small_plan.to_toml())
+    monkeypatch.setattr(own_data, "put", lambda *_, **__: SimpleNamespace(labels=[0]))
+    for arguments in (
+        ("kits", tmp_path / "plan.toml", "--task", "study", "--out", tmp_path / "kits" / NAME),
+        ("provision", tmp_path / "identities" / NAME, "north", "south"),
+        ("encode", tmp_path / NAME, tmp_path),
+    ):
+        result = call(*arguments)
+        assert result.exit_code == 0, result.output
+        assert "\\u202e" in harmless(result)
+        assert "[bold red]" in result.stdout
+
+
+@pytest.mark.parametrize("engine", ["deploy", "simulate"])
+def test_the_folder_of_a_federation_that_runs(engine, hostile, small_plan, tmp_path, monkeypatch):
+    @contextmanager
+    def brought_up(plan, folder, **_):
+        shutil.copytree(hostile, folder / "run")
+        yield SimpleNamespace(plan=plan, agents=range(4), folder=folder, run=lambda **_: None)
+
+    monkeypatch.setattr(deployment, "deployed", brought_up)
+    monkeypatch.setattr(simulation, "simulated", brought_up)
+    (tmp_path / "plan.toml").write_text(small_plan.to_toml())
+    result = call(engine, tmp_path / "plan.toml", "--out", tmp_path / "out" / NAME)
+
+    assert result.exit_code == 0, result.output
+    assert "4 agents" in harmless(result)
+    assert result.stderr.count("\\u202e") == 3
+
+
+def test_a_scorecard_of_others(tmp_path, monkeypatch):
+    arm = {"row": NAME, "adversary": "a", "title": "t", "measure": "m", "defences": NAME, "verdict": "PASS"}
+    numbers = dict.fromkeys(("value", "low", "high", "chance", "at_most", "accuracy"), 0.5) | {"n": 9}
+    card = {"format": FORMAT, "profile": "smoke", "seeds": [0], "version": "1", "results": [arm | numbers]}
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    old.write_text(json.dumps(card))
+    new.write_text(json.dumps(card | {"results": []}))
+    monkeypatch.setattr(security, "check", lambda *_: None)
+
+    assert "\\u202e" in harmless(call("threats", "diff", old, new))
+    assert "\\u202e" in harmless(call("threats", "doc", "--check", "--page", tmp_path / NAME))

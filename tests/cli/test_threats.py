@@ -25,7 +25,7 @@ def two_rows(monkeypatch):
 
 
 def test_list_names_every_row_and_show_says_who_attacks_and_what_it_sees():
-    rows = json.loads(call("list", "--json").stdout)
+    rows = json.loads(call("list", "--json").stdout)["rows"]
     shown = json.loads(call("show", "T09", "--json").stdout)
 
     assert [row["row"] for row in rows] == [row.id for row in registry.ROWS]
@@ -59,7 +59,7 @@ def test_scorecard_writes_its_files_and_diff_compares_them(two_rows, tmp_path):
     assert call("diff", card, card).exit_code == 0
     worse = call("diff", card, other, "--json")
     assert worse.exit_code == 1
-    assert [each["change"] for each in json.loads(worse.stdout)] == ["worse"]
+    assert [each["change"] for each in json.loads(worse.stdout)["differences"]] == ["worse"]
 
 
 def test_a_claim_that_fails_is_exit_code_1(monkeypatch):

@@ -121,7 +121,10 @@ def test_taking_images_keeps_pixels_labels_and_domains_together():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "mnist"}, "'mnist' is unknown; choose 'digits' or 'world:'"),
+        ({"name": "mnist"}, "'mnist' is unknown; .* Known: digits, world, folder"),
+        ({"name": "wrold:neon"}, "family of data set 'wrold:neon' 'wrold' is unknown; did you mean 'world'"),
+        ({"name": "digtis"}, "did you mean 'digits'"),
+        ({"name": "folder"}, "'folder' is not one; write 'folder:PATH'"),
         ({"name": "world"}, "domain '' is unknown"),
         ({"name": "world:neon,chulk"}, "'chulk' is unknown; did you mean 'chalk'"),
         ({"name": "world:neon,neon"}, "names a domain twice"),
@@ -129,7 +132,7 @@ def test_taking_images_keeps_pixels_labels_and_domains_together():
         ({"name": "world:neon", "classes": ["cat", "cat"]}, "name at least one, and each once"),
         ({"name": "world:neon", "classes": []}, "classes are none"),
         ({"name": "digits", "classes": ["cat"]}, "class 'cat' is unknown"),
-        ({"name": "digits:neon"}, "is unknown; choose"),
+        ({"name": "digits:neon"}, "is not one; write 'digits'"),
     ],
 )
 def test_unknown_names_are_refused(arguments, message):

@@ -1,14 +1,12 @@
 """Partitions: every record with exactly one client, no client without one."""
 
-import re
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from securefed.data import datasets, partition, shots
-from securefed.errors import ConfigError, DataError
+from securefed.errors import ChoiceError, ConfigError, DataError
 from securefed.rng import seeded
 
 SPECS = ("iid", "dirichlet:0.5", "dirichlet:0.001", "domain", "domain+dirichlet:0.5")
@@ -142,15 +140,33 @@ def test_an_alpha_that_is_no_positive_number_is_refused(kind, alpha):
 )
 @pytest.mark.parametrize("cap", ["", "+few-shot:2"])
 def test_an_unknown_text_is_refused_with_what_is_allowed(spec, cap):
-    with pytest.raises(ConfigError, match=re.escape(partition.ALLOWED)):
+    with pytest.raises(ConfigError, match="dirichlet:ALPHA"):
         partition.partition(spec + cap, images(50), 5, rng=seeded(0))
+
+
+@pytest.mark.parametrize(
+    ("spec", "nearest"),
+    [
+        ("dirichelt:0.5", "dirichlet:ALPHA"),
+        ("dirichlet", "dirichlet:ALPHA"),
+        ("domian", "domain"),
+        ("domain-dirichlet:0.5", "domain+dirichlet:ALPHA"),
+        ("idd+few-shot:2", "iid"),
+        ("few_shot:16", "few-shot:SHOTS"),
+    ],
+)
+def test_a_mistyped_text_is_told_the_nearest(spec, nearest):
+    with pytest.raises(ChoiceError) as caught:
+        partition.partition(spec, images(50), 5, rng=seeded(0))
+
+    assert caught.value.nearest == nearest
 
 
 @pytest.mark.parametrize(
     "spec", ["domain+iid", "iid+few-shot:x", "few-shot", "few-shot:1.5", "few-shot:-1", "pathological:"]
 )
 def test_another_unknown_text_is_refused_likewise(spec):
-    with pytest.raises(ConfigError, match=re.escape(partition.ALLOWED)):
+    with pytest.raises(ConfigError, match="dirichlet:ALPHA"):
         partition.partition(spec, images(50), 5, rng=seeded(0))
 
 
