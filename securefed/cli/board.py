@@ -51,7 +51,7 @@ class Board:
 
     def table(self) -> Table:
         """Return the board as it is now."""
-        rounds = [line for line in _lines(self._out / "metrics.jsonl") if line.get("kind") == "round"]
+        rounds = rounds_in(self._out)
         sizes: dict[int, int] = {}
         for message in _lines(self._out / "messages.jsonl"):
             sizes[message["round"]] = sizes.get(message["round"], 0) + message["bytes"]
@@ -83,6 +83,11 @@ class Board:
         events = self._plan.events[: number * self._plan.steps]
         spent = epsilon(events, delta=self._plan.delta, view="coalition")
         return f"{spent:.3f}", f"{max(self._plan.epsilon - spent, 0.0):.3f}"
+
+
+def rounds_in(out: Path) -> list[dict[str, Any]]:
+    """Return what a run's folder says of every round that is over."""
+    return [line for line in _lines(out / "metrics.jsonl") if line.get("kind") == "round"]
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from securefed.cli.screen import AsJson, cell, picture, wide
+from securefed.cli.screen import AsJson, cell, picture, wide, working
 from securefed.cli.values import PARTITIONS, any_of, data_sets
 
 
@@ -41,12 +41,14 @@ def data(
 
     if sheet is not None:
         picture(sheet)
-    images = datasets.load(name, seed=seed, records=records, root=root).train
-    parts = parted(partition, images, clients, rng=seeded(seed, "partition"))
+    with working("data"):
+        images = datasets.load(name, seed=seed, records=records, root=root).train
+        parts = parted(partition, images, clients, rng=seeded(seed, "partition"))
     names = [f"client-{number:0{len(str(clients - 1))}d}" for number in range(clients)]
     rows = counts(images, parts, names)
     if sheet is not None:
-        draw(images, parts, names, sheet)
+        with working("sheet"):
+            draw(images, parts, names, sheet)
     if as_json:
         typer.echo(json.dumps({"data": name, "partition": partition, "clients": rows}))
         return

@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 import uuid
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from securefed.cli.following import report_on
-from securefed.cli.screen import AsJson, note
+from securefed.cli.following import report_on, watching
+from securefed.cli.screen import AsJson, note, working
 
 
 def deploy(
@@ -28,8 +29,12 @@ def deploy(
 
     # Asked to end, it takes the parties down with it.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    with deployed(Plan.from_toml(plan), out, task=uuid.uuid4().hex[:12], rng=secure()) as running:
+    federation = deployed(Plan.from_toml(plan), out, task=uuid.uuid4().hex[:12], rng=secure())
+    with ExitStack() as stack:
+        with working("the parties start"):
+            running = stack.enter_context(federation)
         note(f"{len(running.agents)} agents and SuperNodes are up; every party's log is in {out / 'logs'}")
-        running.run(patience=patience)
+        with watching(out / "run", running.plan.rounds):
+            running.run(patience=patience)
     report_on(out / "run", as_json=as_json)
     note(f"{out / 'kits'}  what each party holds\n{out / 'logs'}  one a party")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from securefed.cli.machine import Checkpoint, Device
-from securefed.cli.screen import AsJson, tell
+from securefed.cli.screen import AsJson, console, tell
 
 
 def encode(
@@ -24,7 +24,8 @@ def encode(
     from securefed.federation import own_data
     from securefed.machine import Machine
 
-    found = own_data.put(kit, images, machine=Machine(checkpoint=checkpoint, device=device))
+    machine = Machine(checkpoint=checkpoint, device=device)
+    found = own_data.put(kit, images, machine=machine, console=console if console.is_terminal else None)
     path = kit / own_data.FILE
     if as_json:
         typer.echo(json.dumps({"data": str(path), "records": len(found.labels)}))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from securefed.cli.board import Board
+from securefed.cli.board import Board, rounds_in
 from securefed.cli.interrupts import between_rounds
-from securefed.cli.screen import console, progress, show_report, working
+from securefed.cli.screen import console, counting, progress, show_report
 from securefed.cli.trackers import trackers
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ TensorBoard = Annotated[
     Path | None, typer.Option(help="Folder for TensorBoard's event files; needs securefed[tensorboard].")
 ]
 MLflow = Annotated[str | None, typer.Option(help="Experiment of MLflow to log to; needs securefed[mlflow].")]
+
+LOOK = 0.5
+"""Seconds between two looks at what other processes have written."""
 
 
 @contextmanager
@@ -51,11 +55,32 @@ def following(
         yield on_round
 
 
+@contextmanager
+def watching(out: Path, rounds: int) -> Iterator[None]:
+    """Show how many rounds are over of a run that other processes carry out; silent without a terminal."""
+    if not console.is_terminal:
+        yield
+        return
+    with progress() as bar:
+        task, over = bar.add_task("rounds", total=rounds), Event()
+
+        def look() -> None:
+            while not over.wait(LOOK):
+                bar.update(task, completed=len(rounds_in(out)))
+
+        (thread := Thread(target=look)).start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
 def report_on(out: Path, *, as_json: bool) -> None:
     """Write the report of a finished run, and show its main figures."""
     from securefed.reports import render
     from securefed.reports.record import read_object
 
-    with working("report"):
-        render.write_report(out)
+    with counting("report") as on_sum:
+        render.write_report(out, on_sum=on_sum)
     show_report(read_object(out / "report.json"), out, as_json=as_json)

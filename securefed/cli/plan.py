@@ -11,7 +11,7 @@ import typer
 from securefed.cli import settings
 from securefed.cli.forecast import show
 from securefed.cli.machine import ROOT, Checkpoint, DataRoot, PublicImages
-from securefed.cli.screen import AsJson, picture, write_new
+from securefed.cli.screen import AsJson, picture, working, write_new
 from securefed.cli.values import (
     ADAPTERS,
     MODELS,
@@ -87,29 +87,30 @@ def plan(
     if plot is not None:
         picture(plot)
 
-    choices = recipes.recipe(
-        adapter,
-        model=model,
-        pretrained=pretrained,
-        machine=Machine(checkpoint=checkpoint, root=data_root, public_images=public_images),
-        data=data,
-        partition=partition,
-        left_out=left_out,
-        clients=clients,
-        setting=setting,
-        secure=secure,
-        epsilon=epsilon,
-        delta=delta,
-        rounds=rounds,
-        local_steps=local_steps,
-        sampling=sampling,
-        sampling_rate=sampling_rate,
-        noise=noise,
-        max_dropouts=max_dropouts,
-        max_colluders=max_colluders,
-        seed=seed,
-    )
-    shown = whatif.what_if(choices, accuracy)
+    with working("plan"):
+        choices = recipes.recipe(
+            adapter,
+            model=model,
+            pretrained=pretrained,
+            machine=Machine(checkpoint=checkpoint, root=data_root, public_images=public_images),
+            data=data,
+            partition=partition,
+            left_out=left_out,
+            clients=clients,
+            setting=setting,
+            secure=secure,
+            epsilon=epsilon,
+            delta=delta,
+            rounds=rounds,
+            local_steps=local_steps,
+            sampling=sampling,
+            sampling_rate=sampling_rate,
+            noise=noise,
+            max_dropouts=max_dropouts,
+            max_colluders=max_colluders,
+            seed=seed,
+        )
+        shown = whatif.what_if(choices, accuracy)
     if out is not None:
         write_new(out, choices.to_toml())
     if plot is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -60,9 +61,10 @@ def show(name: RowName, as_json: AsJson = False) -> None:
 
 def run(name: RowName, *, profile: Profile = "smoke", seed: Seed = 0, as_json: AsJson = False) -> None:
     """Play one row, every arm of it."""
-    from securefed.threat_models.scorecard import exit_code, scorecard
+    from securefed.threat_models.scorecard import SEEDS, exit_code, scorecard
 
-    card = scorecard(profile, seed=seed, rows=(name,))
+    with _playing(SEEDS[profile]) as told:
+        card = scorecard(profile, seed=seed, rows=(name,), on_part=told)
     _print_card(card, as_json=as_json)
     raise typer.Exit(exit_code(card))
 
@@ -88,9 +90,7 @@ def play(
     from securefed.threat_models.scorecard import EVERY, SEEDS, exit_code, scorecard
 
     parts = begin(out) if out is not None else None
-    with progress() as bar:
-        task = bar.add_task("rows", total=len(EVERY) * SEEDS[profile])
-        told: Callable[[PlayedPart], None] = lambda _part: bar.advance(task)  # noqa: E731
+    with _playing(len(EVERY) * SEEDS[profile]) as told:
         card = scorecard(profile, seed=seed, rows=EVERY, processes=processes, parts=parts, on_part=told)
     _print_card(card, as_json=as_json)
     if out is not None:
@@ -149,6 +149,14 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
 
 for word, (function, example) in COMMANDS.items():
     app.command(word, cls=Command, epilog=f"Example: {example}")(function)
+
+
+@contextmanager
+def _playing(parts: int) -> Iterator[Callable[[PlayedPart], None]]:
+    """Show how many parts are played, a part being a row under a seed; yields what is told of each."""
+    with progress() as bar:
+        task = bar.add_task("rows", total=parts)
+        yield lambda _part: bar.advance(task)
 
 
 def _print_card(card: dict[str, Any], *, as_json: bool) -> None:

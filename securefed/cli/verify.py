@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from securefed.cli.screen import AsJson, working
+from securefed.cli.screen import AsJson, counting
 from securefed.cli.values import run_folders
 
 
@@ -25,8 +25,8 @@ def verify(
     """Check a run from its folder or bundle alone, with epsilon recomputed from the ledgers."""
     from securefed.reports.verify import verify as check
 
-    with working("verify"):
-        found = check(run, roster_root=roster_root)
+    with counting("verify") as on_sum:
+        found = check(run, roster_root=roster_root, on_sum=on_sum)
     if as_json:
         shown = {name: found.report[name] for name in ("epsilon", "delta")}
         root = {"roster_root": found.roster_root, "root_was_pinned": found.root_was_pinned}

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
 from securefed.data import folders
 from securefed.data.images import Images
@@ -17,13 +18,14 @@ from securefed.preparation import Encoded, Encoder
 FILE = "data.safetensors"
 
 
-def put(kit: Path, folder: Path, *, machine: Machine | None = None) -> Encoded:
+def put(kit: Path, folder: Path, *, machine: Machine | None = None, console: Console | None = None) -> Encoded:
     """Encode a folder of images, ``CLASS/``, into a client's kit, for its owner's eyes only.
 
     Args:
         kit: The client's folder.
         folder: All of the client's images; classes of the plan may be missing, others may not be there.
         machine: Where the model's weights lie.
+        console: Shows the progress of encoding.
 
     Raises:
         ConfigError: If the kit has data already, to which its ledger belongs, or an image shows a class that is not the
@@ -37,7 +39,7 @@ def put(kit: Path, folder: Path, *, machine: Machine | None = None) -> Encoded:
         raise ConfigError(f"{path} exists; a ledger belongs to its data. Other data goes into a kit of its own")
     plan = Plan.from_toml(kit / "plan.toml")
     images = _labelled(folder, plan.classes)
-    found = Encoder.load(plan, machine or Machine(), None)(images)
+    found = Encoder.load(plan, machine or Machine(), console)(images)
     content = save({"features": found.features.contiguous(), "labels": found.labels.contiguous()})
     with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
         file.write(content)

@@ -10,12 +10,17 @@ from securefed.reports.html import to_html
 from securefed.reports.markdown import to_markdown
 from securefed.reports.record import Json, RunRecord
 from securefed.reports.report import build
+from securefed.reports.sums import Checked, OnSum, untold
 
 __all__ = ["renderings", "to_html", "to_json", "to_markdown", "write", "write_report"]
 
 
-def write_report(folder: Path) -> dict[str, Path]:
+def write_report(folder: Path, *, on_sum: OnSum = untold) -> dict[str, Path]:
     """Derive the report of a finished run from its folder and write it there.
+
+    Args:
+        folder: Of the run.
+        on_sum: Told of every transcript that is checked.
 
     Returns:
         The files by kind: ``json``, ``md`` and ``html``.
@@ -25,7 +30,8 @@ def write_report(folder: Path) -> dict[str, Path]:
         LedgerError: If a ledger's chain does not hold.
         VerificationError: See :func:`securefed.reports.report.build`.
     """
-    write(build(RunRecord.read(folder)), folder)
+    record = RunRecord.read(folder)
+    write(build(record, Checked.of(record, on_sum)), folder)
     return {kind: folder / f"report.{kind}" for kind in ("json", "md", "html")}
 
 

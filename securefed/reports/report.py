@@ -25,14 +25,19 @@ from securefed.reports.words import plain_words
 __all__ = ["Json", "RunRecord", "build", "digest_of"]
 
 
-def build(record: RunRecord) -> Json:
+def build(record: RunRecord, checked: Checked | None = None) -> Json:
     """Return the report of a run as plain values, as :class:`securefed.reports.schema.Report` describes them.
+
+    Args:
+        record: What is on disk.
+        checked: What came of checking its transcripts, if somebody has just done that.
 
     Raises:
         VerificationError: If a ledger holds events that this version cannot account for, an audit's result cannot be
             read, or the accountants contradict their theory.
     """
-    plan, secret, audit, checked = record.plan, has_secret_noise(record), audits(record), Checked.of(record)
+    plan, secret, audit = record.plan, has_secret_noise(record), audits(record)
+    checked = checked or Checked.of(record)
     values = {
         "schema": SCHEMA,
         "warnings": stamps(record, audit, checked),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import TypeAlias, final
 
 from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.verification import Verified, verify_transcript
@@ -15,8 +15,15 @@ from securefed.reports.record import Json, RunRecord, transcript_name
 KEEPS_TRANSCRIPTS = ("mask",)
 """Ways in which updates travel whose sums leave a record that every party signed."""
 
+OnSum: TypeAlias = Callable[[int, int], None]
+"""Is told how many transcripts are checked, and how many there are."""
 
-def verified_sums(record: RunRecord) -> list[Verified]:
+
+def untold(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def verified_sums(record: RunRecord, on_sum: OnSum = untold) -> list[Verified]:
     """Return what every transcript of a run says; none where sums keep no transcript.
 
     Each is signed by its parties, for this plan and run, in an unbroken chain of rounds, and names the survivors that
@@ -38,6 +45,7 @@ def verified_sums(record: RunRecord) -> list[Verified]:
             raise VerificationError("it and metrics.jsonl disagree on who survived", where=where)
         head, dealt = verified.head, verified.dealt
         found.append(verified)
+        on_sum(len(found), len(record.transcripts))
     return found
 
 
@@ -55,10 +63,10 @@ class Checked:
     problem: str | None
 
     @classmethod
-    def of(cls, record: RunRecord) -> Checked:
+    def of(cls, record: RunRecord, on_sum: OnSum = untold) -> Checked:
         """Check the transcripts of a run."""
         try:
-            return cls(verified_sums(record), None)
+            return cls(verified_sums(record, on_sum), None)
         except VerificationError as error:
             return cls((), str(error))
 

@@ -25,7 +25,7 @@ from securefed.privacy.ledger import read_export
 from securefed.reports import bundle, render
 from securefed.reports.record import Json, RunRecord, read_file, read_object, read_roster, read_start
 from securefed.reports.report import build, digest_of
-from securefed.reports.sums import KEEPS_TRANSCRIPTS, verified_sums
+from securefed.reports.sums import KEEPS_TRANSCRIPTS, Checked, OnSum, untold, verified_sums
 
 TOLERANCE = 1e-9
 """Relative difference that recomputed floats may have on another machine."""
@@ -56,13 +56,14 @@ class Findings:
     root_was_pinned: bool
 
 
-def verify(path: Path, *, roster_root: str | None = None) -> Findings:
+def verify(path: Path, *, roster_root: str | None = None, on_sum: OnSum = untold) -> Findings:
     """Check a run's folder, or a bundle of it.
 
     Args:
         path: A folder, or a file that :func:`securefed.reports.bundle.bundle` wrote.
         roster_root: The roster's root as it is known from elsewhere, in hexadecimal; without it every signature rests
             on the roster that came with the run.
+        on_sum: Told of every transcript that is checked.
 
     Returns:
         What holds.
@@ -75,11 +76,11 @@ def verify(path: Path, *, roster_root: str | None = None) -> Findings:
     if path.is_file():
         with tempfile.TemporaryDirectory() as folder:
             bundle.extract(path, Path(folder))
-            return _verify(Path(folder), roster_root)
-    return _verify(path, roster_root)
+            return _verify(Path(folder), roster_root, on_sum)
+    return _verify(path, roster_root, on_sum)
 
 
-def _verify(folder: Path, pinned: str | None) -> Findings:
+def _verify(folder: Path, pinned: str | None, on_sum: OnSum) -> Findings:
     _check_inventory(folder)
     record = RunRecord.read(folder)
     if pinned is not None and record.roster.root.hex() != pinned.strip().lower():
@@ -94,8 +95,8 @@ def _verify(folder: Path, pinned: str | None) -> Findings:
     _check_adapter(folder, record)
     _check_charges(record)
     _check_signatures(folder, record)
-    verified_sums(record)
-    recomputed: Json = json.loads(render.to_json(build(record)))
+    checked = Checked(verified_sums(record, on_sum), None)
+    recomputed: Json = json.loads(render.to_json(build(record, checked)))
     _check_report(folder, recomputed)
     return Findings(
         report=recomputed,
