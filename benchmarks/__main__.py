@@ -3,9 +3,9 @@
 A measurement is a module of this package with a function ``run(quick: bool) -> dict``. It measures itself and its floor
 or peer interleaved, in one process, and returns plain values with the spread beside each figure. Every run that is not
 quick has its peers installed at their pins (:mod:`benchmarks.environments`) and is kept in
-``benchmarks/results/NAME.json`` as soon as it is done; ``docs/performance.md`` and ``docs/results.md`` are written anew
-from those files. A suite that was interrupted goes on with ``--resume``, which leaves out what was measured from the
-same code.
+``benchmarks/results/NAME.json`` as soon as it is done; ``docs/performance.md``, ``docs/results.md`` and
+``docs/sizing.md`` are written anew from those files. A suite that was interrupted goes on with ``--resume``, which
+leaves out what was measured from the same code.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import environments, page, results_page
+from benchmarks import environments, page, results_page, sizing
 from benchmarks.measured import figures, sources
 
 FOLDER = Path(__file__).parent
@@ -28,10 +28,13 @@ OTHER = {
     "cohort",
     "environments",
     "figures",
+    "fitted",
     "flower_sum",
     "measured",
     "page",
     "results_page",
+    "sampled",
+    "sizing",
     "timing",
 }
 
@@ -61,6 +64,7 @@ def main() -> int:
     if not options.quick:
         page.main()
         results_page.main()
+        sizing.main()
     shown = found[chosen[0]] if len(chosen) == 1 else found
     print(json.dumps(shown) if options.json else json.dumps(shown, indent=2))
     return int(any("failed" in each for each in found.values()))

@@ -98,6 +98,15 @@ SECTIONS: dict[str, list[Row]] = {
         Row("Memory of the server, 10,000 clients", "sparse.3.server_megabytes", "MB"),
         Row("A client's bytes beside its vector, among 10,000", "sparse.3.bytes_beside_the_vector", "bytes"),
     ],
+    "engine": [
+        Row("A steady round of three clients, embedded", "engines.embedded.round_seconds.steady", "s"),
+        Row("The same on Flower's simulation engine", "engines.simulation.round_seconds.steady", "s"),
+        Row("The same on Flower's deployment engine", "engines.deployment.round_seconds.steady", "s"),
+        Row("1,000 clients drawn from 10,000, nobody leaves, all parties", "cohorts.0.seconds", "s"),
+        Row("The same, a tenth leaves", "cohorts.1.seconds", "s"),
+        Row("The same, 30 % leave and may", "cohorts.2.seconds", "s"),
+        Row("Peak memory of that, all parties in one process", "cohorts.2.peak_megabytes", "MB"),
+    ],
     "integer_noise": [
         Row("A million discrete Gaussians", "milliseconds.discrete_gaussian", "ms", most=50.0),
         Row("Their random bits alone", "milliseconds.os_bits", "ms"),

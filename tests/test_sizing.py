@@ -1,0 +1,56 @@
+"""The page about sizes says what was measured, and what follows from it."""
+
+import json
+
+import pytest
+
+from benchmarks import fitted, sizing
+from benchmarks.sampled import Case, measured, survival
+
+FOUND = json.loads((sizing.RESULTS / "engine.json").read_text(encoding="utf-8"))
+
+
+def test_the_page_is_what_its_generator_makes():
+    assert sizing.PAGE.read_text(encoding="utf-8") == sizing.text(), "run python -m benchmarks.sizing"
+
+
+@pytest.mark.parametrize("row", [row for row in [*FOUND["cohorts"], *FOUND["points"]] if not row["leaving"]])
+def test_bytes_of_frames_are_the_bytes_that_were_measured(row):
+    assert fitted.bytes_of(row) == (row["bytes_up"], row["bytes_down"])
+
+
+def test_a_fit_finds_the_costs_that_made_its_rows():
+    rows = [
+        {"neighbours": k, "dim": dim, "rounds_a_deal": rounds, "clients": 100, "leaving": leaving}
+        for k, dim, rounds, leaving in ((40, 1_000, 1, 0), (40, 9_000, 8, 10), (90, 5_000, 2, 30), (60, 2_000, 4, 5))
+    ]
+    made = [3 * row["neighbours"] / row["rounds_a_deal"] + 0.5 * row["neighbours"] for row in rows]
+    found = fitted.fit(rows, made, fitted.CLIENT)
+
+    assert list(found.milliseconds.values()) == pytest.approx([3, 0.5, 0], abs=1e-9)
+    assert found.worst == pytest.approx(0, abs=1e-9)
+    assert found(rows[0]) == pytest.approx(made[0])
+
+
+def test_the_cases_that_were_measured_are_met_within_the_error_that_the_page_states():
+    rows = [*FOUND["cohorts"], *FOUND["points"]]
+    found = fitted.client(rows)
+
+    assert max(abs(found(row) / row["client_milliseconds"] - 1) for row in rows) == pytest.approx(found.worst)
+
+
+def test_a_sum_survives_what_its_threshold_tolerates_and_nothing_more():
+    case = Case(registered=150, clients=150, dim=1, tolerated=0.1, leaving=0.1)
+    beyond = Case(registered=150, clients=150, dim=1, tolerated=0.1, leaving=0.2)
+
+    assert survival(case, seeds=5, by_coin=False) == 1
+    assert 0 < survival(case, seeds=20, by_coin=True) < 1
+    assert survival(beyond, seeds=5, by_coin=False) == 0
+
+
+def test_a_measured_sum_is_exact_within_the_threshold_and_none_beyond_it():
+    within = measured(Case(registered=20, clients=8, dim=10, tolerated=0.25, leaving=0.25), seeds=1)
+    beyond = measured(Case(registered=20, clients=8, dim=10, tolerated=0.25, leaving=0.5), seeds=1)
+
+    assert (within["exact"], within["leaving"], within["threshold"]) == (1, 2, 6)
+    assert (beyond["exact"], "seconds" in beyond) == (0, False)
