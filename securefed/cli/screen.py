@@ -35,6 +35,9 @@ RunFolder = Annotated[
 ENDINGS = (".png", ".svg", ".pdf")
 """Of pictures."""
 
+LOOKED_BACK = 3600.0
+"""Seconds whose steps tell how long the rest takes: a single round may take minutes."""
+
 HEADLINES = ("epsilon", "delta", "accuracy", "zero_shot_accuracy", "setting", "secure", "clients", "rounds")
 """What is said of a run on the screen; the rest is in its report."""
 
@@ -42,7 +45,13 @@ HEADLINES = ("epsilon", "delta", "accuracy", "zero_shot_accuracy", "setting", "s
 def progress(*, disable: bool = False) -> Progress:
     """Return a progress bar with the time left, silent where there is no terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, disable=disable or not console.is_terminal, transient=True)
+    return Progress(
+        *columns,
+        console=console,
+        disable=disable or not console.is_terminal,
+        transient=True,
+        speed_estimate_period=LOOKED_BACK,
+    )
 
 
 @contextmanager

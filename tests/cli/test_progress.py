@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import pytest
 from rich.console import Console
@@ -54,6 +55,18 @@ def test_steps_whose_number_comes_later_have_a_time_left(screened):
 
     assert ("2/4" in seen(screened)) == screened.is_terminal
     assert ("-:--:--" in seen(screened) or "0:00:0" in seen(screened)) == screened.is_terminal
+
+
+def test_slow_steps_have_a_time_left_too(monkeypatch):
+    now = [0.0]
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=100, get_time=lambda: now[0])
+    monkeypatch.setattr(screen, "console", terminal)
+    with screen.counting("rounds") as told:
+        for done in (1, 2, 3):
+            told(done, 5)
+            now[0] += 90.0
+
+    assert "3/5 0:03:00" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen(terminal))
 
 
 def test_rounds_of_other_processes_are_counted_from_what_they_write(finished, screened, monkeypatch):
