@@ -39,7 +39,6 @@ from typing import Any
 
 from benchmarks.sampled import Case, measured, survival
 from securefed import recipes, runs
-from securefed.errors import ConfigError
 from securefed.federation import kits
 from securefed.federation.agent import Agent
 from securefed.federation.embedded import EmbeddedTransport
@@ -48,6 +47,9 @@ from securefed.plan import Plan
 from securefed.rng import secure
 
 ROUNDS, TASK, PATIENCE = 3, "engine", 300.0
+
+NEEDS = {"embedded": (), "simulation": ("flwr", "ray"), "deployment": ("flwr",)}
+"""Packages that an engine is made of."""
 
 Lines = list[dict[str, Any]]
 
@@ -63,7 +65,7 @@ def engines(*, quick: bool) -> dict[str, object]:
         data="world:sketch,neon", records=80, classes=("cat", "star"), clients=3, rounds=ROUNDS, delta=1e-3, epsilon=2.0
     )
     ways = {"embedded": _embedded} | ({} if quick else {"simulation": _simulation, "deployment": _deployment})
-    found = {name: _tried(way, plan) for name, way in ways.items()}
+    found = {name: _measured(name, way, plan) for name, way in ways.items()}
     stages, floor = _stages(plan), found["embedded"]["round_seconds"]
     for each in found.values():
         if "skipped" not in each:
@@ -106,13 +108,12 @@ def _survivals(case: Case, *, seeds: int) -> dict[str, float]:
     }
 
 
-def _tried(way: Callable[[Plan, Path], dict[str, Any]], plan: Plan) -> dict[str, Any]:
-    """Return the figures of one engine, or why there are none."""
+def _measured(name: str, way: Callable[[Plan, Path], dict[str, Any]], plan: Plan) -> dict[str, Any]:
+    """Return the figures of one engine, or what it misses."""
+    if missing := [package for package in NEEDS[name] if importlib.util.find_spec(package) is None]:
+        return {"skipped": f"{' and '.join(missing)} not installed"}
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            return way(plan, Path(folder) / "federation")
-        except (ConfigError, ImportError) as error:
-            return {"skipped": str(error)}
+        return way(plan, Path(folder) / "federation")
 
 
 def _embedded(plan: Plan, folder: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import fitted, sizing
+from benchmarks import engine, fitted, sizing
 from benchmarks.sampled import Case, measured, survival
 
 FOUND = json.loads((sizing.RESULTS / "engine.json").read_text(encoding="utf-8"))
@@ -54,3 +54,16 @@ def test_a_measured_sum_is_exact_within_the_threshold_and_none_beyond_it():
 
     assert (within["exact"], within["leaving"], within["threshold"]) == (1, 2, 6)
     assert (beyond["exact"], "seconds" in beyond) == (0, False)
+
+
+def test_an_engine_that_is_not_installed_is_skipped_and_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr(engine.importlib.util, "find_spec", lambda name: None if name == "ray" else name)
+
+    assert engine._measured("simulation", None, None) == {"skipped": "ray not installed"}
+
+
+def test_the_shares_of_a_round_add_up_to_all_of_it():
+    for name in ("embedded", "simulation", "deployment"):
+        shares = FOUND["engines"][name]["shares"]
+        assert sum(shares.values()) == pytest.approx(1)
+        assert all(0 <= share <= 1 for share in shares.values())
