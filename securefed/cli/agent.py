@@ -9,13 +9,19 @@ from typing import Annotated
 
 import typer
 
+from securefed.cli.values import users
+
 
 def agent(
     *,
     policy: Annotated[Path, typer.Option(help="The client's policy.toml; its folder is the client's kit.")],
     socket: Annotated[Path, typer.Option(help="Unix socket on which couriers of this machine bring messages.")],
     user: Annotated[
-        list[str] | None, typer.Option(help="Name or id of a user who may come in beside your own.")
+        list[str] | None,
+        typer.Option(
+            help="Name or id of a user who may come in beside your own.",
+            autocompletion=users,
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON object when it listens, and another at its end.")

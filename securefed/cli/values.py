@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeAlias
@@ -70,6 +71,11 @@ def domains(incomplete: str) -> list[str]:
     from securefed.data.world import DOMAINS
 
     return any_of(DOMAINS)(incomplete)
+
+
+def users(incomplete: str) -> list[str]:
+    """Return the names of this machine's users."""
+    return any_of(user.pw_name for user in pwd.getpwall())(incomplete)
 
 
 def folders(incomplete: str) -> list[str]:
