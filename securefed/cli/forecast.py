@@ -46,8 +46,8 @@ def _degradation(rows: list[dict[str, Any]]) -> Table:
 def _show_region(region: dict[str, Any]) -> None:
     beyond = ", at the most noise that was measured: this plan has more" if region["beyond"] else ""
     typer.echo(
-        f"\naccuracy {region['low']:.3f} to {region['high']:.3f} (zero-shot {region['zero_shot']:.3f}, "
-        f"{region['gain_kept']:.0%} of the gain without privacy){beyond}\n{region['caution']}"
+        f"\naccuracy on the measured domains {region['low']:.3f} to {region['high']:.3f} "
+        f"(zero-shot {region['zero_shot']:.3f}, {region['gain_kept']:.0%} of the gain without privacy){beyond}\n{region['caution']}"
     )
 
 

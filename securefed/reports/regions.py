@@ -101,7 +101,7 @@ def changes(plan: Plan, accuracy: float) -> list[Json]:
         others = [kind for kind in table()["adapters"] if gain_at(kind, 0.0) >= wanted]
         raise ConfigError(
             f"accuracy {accuracy:g} is out of reach of less noise: without privacy {plan.adapter.kind} reached "
-            f"{found['zero_shot'] + most:.3f} on these domains, "
+            f"{found['zero_shot'] + most:.3f} on the domains that it was measured on, "
             + (f"{' and '.join(others)} reached it" if others else "and no other adapter that was measured reached it")
             + ". Use other data, another model or adapter"
         )
