@@ -47,7 +47,8 @@ def _show_region(region: dict[str, Any]) -> None:
     beyond = ", at the most noise that was measured: this plan has more" if region["beyond"] else ""
     typer.echo(
         f"\naccuracy on the measured domains {region['low']:.3f} to {region['high']:.3f} "
-        f"(zero-shot {region['zero_shot']:.3f}, {region['gain_kept']:.0%} of the gain without privacy){beyond}\n{region['caution']}"
+        f"(zero-shot {region['zero_shot']:.3f}, "
+        f"{region['gain_kept']:.0%} of the gain without privacy){beyond}\n{region['caution']}"
     )
 
 

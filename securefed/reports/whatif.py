@@ -12,7 +12,8 @@ from securefed.reports.seconds import seconds
 
 CAUTION = (
     "Measured with the embedded model on held-out images of the generated domains sketch, painting, neon and chalk, "
-    "mean and standard deviation over partitions and seeds: a region, not a promise. Other images have another zero-shot accuracy and another gain."
+    "mean and standard deviation over partitions and seeds: a region, not a promise. Other images have another "
+    "zero-shot accuracy and another gain."
 )
 
 
