@@ -162,8 +162,9 @@ class Agreeing(ServerState):
         """Take the AGREEMENTs, and what is revealed with them under locks."""
         desk, graph = self.dealt.desk, self.dealt.graph
         cut = desk.session.frame_size(Kind.AGREEMENT) if desk.session.locks else None
-        locked = {name: answer[cut:] for name, answer in answers.items() if cut}
-        answers = {name: answer[:cut] for name, answer in answers.items()}
+        arrived = dict(answers)
+        locked = {name: answer[cut:] for name, answer in arrived.items() if cut}
+        answers = {name: answer[:cut] for name, answer in arrived.items()}
         agreed = desk.session.agreed(graph, self.dealt.sharing, self.alive, self.tree[-1][0])
         signatures = {}
         for place, payload, vouched in desk.read(Kind.AGREEMENT, answers, self.alive):
