@@ -14,8 +14,10 @@ app = ServerApp()
 def main(grid, context):
     ids = [Message(RecordDict(), dst_node_id=node, message_type="query") for node in grid.get_node_ids()]
     ids, found, end = list(grid.push_messages(ids)), [], time.monotonic() + 120
-    while len(found) < len(ids) and time.monotonic() < end:
-        found += list(grid.pull_messages(ids))
+    while ids and time.monotonic() < end:
+        for each in grid.pull_messages(ids):
+            ids.remove(each.metadata.reply_to_message_id)  # asked for again, it would be an error of Flower's own
+            found.append(each)
         time.sleep(0.2)
     said = [repr(each.error) if each.has_error() else str(dict(each.content["said"])) for each in found]
     Path(context.run_config["out"]).write_text(chr(10).join(said))
