@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-import uuid
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from securefed.cli.following import report_on, watching
-from securefed.cli.screen import AsJson, note, working
+from securefed.cli.federating import carry
+from securefed.cli.screen import AsJson
 
 
 def simulate(
@@ -24,17 +20,5 @@ def simulate(
 ) -> None:
     """Run a plan on Flower's simulation engine: ray's workers carry messages to agents of one process."""
     from securefed.federation.flower.simulation import simulated
-    from securefed.plan import Plan
-    from securefed.rng import secure
 
-    # Asked to end, it takes the parties down with it.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    federation = simulated(Plan.from_toml(plan), out, task=uuid.uuid4().hex[:12], rng=secure())
-    with ExitStack() as stack:
-        with working("the parties start"):
-            running = stack.enter_context(federation)
-        note(f"{running.plan.clients} agents are up; every party's log is in {out / 'logs'}")
-        with watching(out / "run", running.plan.rounds):
-            running.run(patience=patience)
-    report_on(out / "run", as_json=as_json)
-    note(f"{out / 'kits'}  what each party holds\n{out / 'logs'}  one a party")
+    carry(simulated, plan, out=out, patience=patience, parties="agents", as_json=as_json)
