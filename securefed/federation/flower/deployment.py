@@ -133,6 +133,7 @@ def deployed(plan: Plan, folder: Path, *, task: str, rng: Source, agent: Sequenc
         ConfigError: If the folder is not empty, or a party does not start.
     """
     create_folder(folder)
+    folder = folder.resolve()  # Flower takes no relative path to a certificate
     kits.write(plan, task, folder / "kits", rng=rng)
     certificates.authority(folder / "certificates")
     app.write(folder / "app")
