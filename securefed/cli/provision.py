@@ -1,4 +1,4 @@
-"""``securefed provision``: identities of a federation."""
+"""``securefed provision``: what each party of a federation gets as files."""
 
 from __future__ import annotations
 
@@ -12,17 +12,26 @@ from securefed.cli.screen import AsJson, tell
 
 
 def provision(
-    folder: Annotated[Path, typer.Argument(help="New folder for the identities.")],
-    names: Annotated[list[str], typer.Argument(help="Names of the clients.")],
+    plan: Annotated[Path, typer.Argument(help="A plan, for example from 'securefed plan --out'.")],
+    *,
+    task: Annotated[str, typer.Option(help="Name of the run; every client's policy names it.")],
+    out: Annotated[Path, typer.Option(help="Folder of the kits; must be new or empty.")],
+    address: Annotated[str, typer.Option(help="Where clients reach the server: HOST:PORT.")] = "localhost:8443",
     as_json: AsJson = False,
 ) -> None:
-    """Make identities and the roster of a federation."""
-    from securefed.aggregation.provision import provision as make
+    """Write a kit for every party of a plan, each with only what that party may hold, and what to do with it."""
+    from securefed.federation import kits as files
+    from securefed.federation.flower import handbook
+    from securefed.plan import Plan
     from securefed.rng import secure
 
-    root = make(names, folder, rng=secure()).root.hex()
+    chosen, place = Plan.from_toml(plan), handbook.Address.of(address)
+    roster = files.write(chosen, task, out, rng=secure())
+    handbook.write(out, chosen, task, roster, address=place)
+    root = roster.root.hex()
     if as_json:
-        typer.echo(json.dumps({"roster": str(folder / "roster.json"), "root": root, "clients": sorted(names)}))
+        typer.echo(json.dumps({"kits": str(out), "root": root}))
         return
-    tell(f"{folder / 'roster.json'}  for everybody; its root, to be compared by telephone:\n{root}")
-    tell(f"{folder / 'server'}  for the server alone\n{folder / 'clients'}/NAME  for that client alone")
+    tell(f"{out / 'server'}  for the server alone\n{out / 'clients'}/NAME  for that client alone")
+    tell("what to do with them is in each README.md")
+    tell(f"root of the roster, to be compared by telephone:\n{root}")

@@ -148,17 +148,6 @@ def test_a_plan_that_is_refused_leaves_no_file(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_provision_makes_a_roster_and_private_keys_once(tmp_path):
-    folder = tmp_path / "identities"
-    result = call("provision", folder, "north", "south", "east", "--json")
-
-    assert result.exit_code == 0, result.output
-    assert len(json.loads(result.stdout)["root"]) == 64
-    assert (folder / "clients" / "north" / "identity.key").stat().st_mode & 0o777 == 0o600
-    assert call("provision", folder, "north").exit_code == 2
-    assert call("provision", tmp_path / "other", "a/b").exit_code == 2
-
-
 def test_audit_finds_no_deviation_and_says_so():
     result = call("audit", "--json")
     found = json.loads(result.stdout)

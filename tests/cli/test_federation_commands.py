@@ -22,21 +22,21 @@ def plan(small_plan, tmp_path):
 
 def test_kits_are_written_once_and_name_the_root_to_compare(plan, tmp_path):
     out = tmp_path / "kits"
-    result = call("kits", plan, "--task", "study", "--out", out, "--json")
+    result = call("provision", plan, "--task", "study", "--out", out, "--json")
 
     assert result.exit_code == 0, result.output
     root = json.loads(result.stdout)["root"]
     for kit in (out / "clients").iterdir():
         assert root in (kit / "agent.toml").read_text()
         assert 'tasks = ["study"]' in (kit / "policy.toml").read_text()
-    again = call("kits", plan, "--task", "study", "--out", out)
+    again = call("provision", plan, "--task", "study", "--out", out)
     assert again.exit_code == 2
     assert "not empty" in " ".join(again.stderr.split())
 
 
 def test_an_agent_with_a_kit_that_does_not_hold_does_not_start(plan, tmp_path):
     out = tmp_path / "kits"
-    assert call("kits", plan, "--task", "study", "--out", out).exit_code == 0
+    assert call("provision", plan, "--task", "study", "--out", out).exit_code == 0
     kit = out / "clients" / "client-0"
     (kit / "identity.key").write_text((out / "clients" / "client-1" / "identity.key").read_text())
     result = call("agent", "--policy", kit / "policy.toml", "--socket", tmp_path / "s")
@@ -47,7 +47,7 @@ def test_an_agent_with_a_kit_that_does_not_hold_does_not_start(plan, tmp_path):
 
 def test_an_agent_says_in_json_when_it_listens_and_when_it_has_ended(plan, tmp_path, monkeypatch):
     out = tmp_path / "kits"
-    assert call("kits", plan, "--task", "study", "--out", out).exit_code == 0
+    assert call("provision", plan, "--task", "study", "--out", out).exit_code == 0
     ended = threading.Event()
     ended.set()
     monkeypatch.setattr(process, "told", lambda: ended)

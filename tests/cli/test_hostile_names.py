@@ -84,8 +84,7 @@ def test_folders_of_a_federation(small_plan, tmp_path, monkeypatch):
     (tmp_path / "plan.toml").write_text(small_plan.to_toml())
     monkeypatch.setattr(own_data, "put", lambda *_, **__: SimpleNamespace(labels=[0]))
     for arguments in (
-        ("kits", tmp_path / "plan.toml", "--task", "study", "--out", tmp_path / "kits" / NAME),
-        ("provision", tmp_path / "identities" / NAME, "north", "south"),
+        ("provision", tmp_path / "plan.toml", "--task", "study", "--out", tmp_path / "kits" / NAME),
         ("encode", tmp_path / NAME, tmp_path),
     ):
         result = call(*arguments)
