@@ -1,7 +1,7 @@
 """Exact integer noise for a whole update, against numpy's float Gaussian and the price of its random bits.
 
 Work: one million coordinates on one thread, from the operating system's generator. The floor is that generator alone,
-for the eight bytes a coordinate that the sampler asks for. numpy's normal is neither exact nor secret: it is what noise
+for the six bytes a coordinate that the sampler asks for. numpy's normal is neither exact nor secret: it is what noise
 costs where nobody asks for either. The one-by-one sampler is the textbook's (Canonne, Kamath and Steinke 2020,
 Algorithms 1 to 3) with exact fractions, on a thousandth of the coordinates, scaled up.
 """
@@ -37,7 +37,7 @@ def run(quick: bool) -> dict[str, object]:
         "skellam_small": lambda: skellam(SMALL, count, rng=source),
         "float_gaussian_os_bits": lambda: gaussian_noise(LARGE, count, rng=source),
         "numpy_normal": lambda: floats.normal(scale=LARGE, size=count),
-        "os_bits": lambda: os.urandom(8 * count),
+        "os_bits": lambda: os.urandom(6 * count),
         "one_by_one": lambda: [textbook(Fraction(LARGE)) for _ in range(count // SHARE)],
     }
     seconds = interleaved(work, repetitions=3 if quick else 15)

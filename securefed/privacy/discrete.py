@@ -10,9 +10,9 @@ The method is rejection. Magnitudes are parted into blocks of ``w`` integers, ``
 drawn with probability proportional to ``exp(-(j w)^2 / (2 s^2))``, an offset ``u`` in it uniformly, and ``x = j w + u``
 is kept with probability ``exp(-u (2 j w + u) / (2 s^2))``; a sign is drawn beside, and a negative zero is not kept.
 
-One proposal takes eight bytes: 16 bits for the block, 16 for keeping it, 32 for offset and sign. The first 16 bits
-nearly always name the block by a table; where the end of a block lies among them, 48 bits more are drawn. The second 16
-nearly always tell whether to keep; where they do not, 32 bits more are drawn.
+One proposal takes 16 bits for the block, 16 for keeping it, and 16 for offset and sign, or 32 where blocks are wider.
+The first 16 bits nearly always name the block by a table; where the end of a block lies among them, 48 bits more are
+drawn. The second 16 nearly always tell whether to keep; where they do not, 32 bits more are drawn.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def discrete_gaussian(stddev: float, count: int, *, rng: Source) -> Integers:
     drawn = np.empty(count, dtype=np.int64)
     done = 0
     while done < count:
-        proposals = min(CHUNK, (count - done) * 15 // 14 + 16)
+        proposals = min(CHUNK, (count - done) * 29 // 28 + 16)
         kept = blocks.draw(proposals, rng)[: count - done]
         drawn[done : done + len(kept)] = kept
         done += len(kept)
@@ -96,7 +96,7 @@ class Blocks:
     @lru_cache(maxsize=64)
     def of(cls, stddev: float) -> Blocks:
         """Part the integers for a parameter."""
-        shift = max(0, math.floor(math.log2(stddev)) - 3)
+        shift = max(0, math.floor(math.log2(stddev)) - 4)
         ends = words_of(lambda digits: block_ends(stddev, shift, digits=digits), bits=64)
         first = np.arange(_ENTRIES, dtype=np.uint64) << np.uint64(48)
         before = np.searchsorted(ends, first, side="left")
@@ -105,20 +105,24 @@ class Blocks:
 
     def draw(self, count: int, rng: Source) -> Integers:
         """Return the integers that were kept out of ``count`` proposals."""
-        words = np.frombuffer(rng.bytes(8 * count), dtype="<u2").reshape(count, 4)
-        block = self._blocks(words[:, 0], rng)
-        rest = words.view("<u4")[:, 1]
-        offset = rest & np.uint32(2**self.shift - 1)
-        kept = self._keep(block, offset, words[:, 1], rng)
-        sign = rest.view(np.int32) >> np.int32(31)
+        proposals = np.frombuffer(rng.bytes(self._proposal.itemsize * count), dtype=self._proposal)
+        block, rest = self._blocks(proposals["block"], rng), proposals["rest"]
+        offset = rest & rest.dtype.type(2**self.shift - 1)
+        kept = self._keep(block, offset, proposals["keep"], rng)
+        sign = rest >> rest.dtype.type(8 * rest.itemsize - 1)
         drawn = block.astype(self._integer)
         drawn <<= self.shift
-        drawn += offset.view(np.int32)
+        drawn += offset
         # Where the sign is -1, adding it and then inverting all bits negates; only a negative zero is below zero here.
         drawn += sign
         kept &= drawn >= 0
         drawn ^= sign
         return drawn[kept]
+
+    @property
+    def _proposal(self) -> np.dtype[np.void]:
+        """The bits of one proposal; the sign is the highest bit of the rest, above every bit of the offset."""
+        return np.dtype([("block", "<u2"), ("keep", "<u2"), ("rest", "<i2" if self.shift < 16 else "<i4")])
 
     @property
     def _integer(self) -> type[np.signedinteger]:
@@ -139,7 +143,7 @@ class Blocks:
     def _keep(
         self,
         block: npt.NDArray[np.int16],
-        offset: npt.NDArray[np.uint32],
+        offset: npt.NDArray[np.int16 | np.int32],
         words: npt.NDArray[np.uint16],
         rng: Source,
     ) -> npt.NDArray[np.bool_]:
