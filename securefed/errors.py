@@ -26,7 +26,20 @@ from collections.abc import Iterable
 
 
 class SecureFedError(Exception):
-    """The root: catch it to catch everything that securefed raises on purpose."""
+    """The root: catch it to catch everything that securefed raises on purpose.
+
+    It comes through a process pool as it was raised, with everything that it carries.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Return how a copy is made: exceptions call their class with the message alone, which some of these refuse."""
+        return _copied, (type(self), self.args, vars(self))
+
+
+def _copied(kind: type[SecureFedError], args: tuple[object, ...], carried: dict[str, object]) -> SecureFedError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(carried)
+    return error
 
 
 class ConfigError(SecureFedError, ValueError):
