@@ -15,12 +15,6 @@ from securefed.encoding import Vector
 from securefed.errors import ConfigError
 from securefed.privacy.clipping import clip_factors
 
-CHUNK = 4096
-"""Largest number of records whose gradients are in memory at one time."""
-
-COORDINATES = 2**25
-"""Coordinates that they may take if they are written out: 256 MB."""
-
 
 def clipped_sum(adapter: Adapter, features: Tensor, labels: Tensor, *, clip_norm: float) -> Vector:
     """Return the sum of the records' gradients, each clipped to ``clip_norm``.
@@ -120,7 +114,7 @@ def compared_sum(adapter: Adapter, features: Tensor, labels: Tensor, *, clip_nor
 
 def gradients_of(adapter: Adapter, features: Tensor, labels: Tensor) -> Iterator[RecordGradients]:
     """Yield the gradients of the records, as many at a time as memory should hold."""
-    chunk = max(min(CHUNK, COORDINATES // adapter.size), 1)
+    chunk = adapter.chunk
     for start in range(0, len(features), chunk):
         yield adapter.record_gradients(features[start : start + chunk], labels[start : start + chunk])
 

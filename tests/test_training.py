@@ -89,7 +89,7 @@ def test_no_records_give_a_zero_sum():
 def test_chunks_change_nothing(monkeypatch):
     features, labels = records(0, 50)
     whole = clipped_sum(CACHE, features, labels, clip_norm=0.1)
-    monkeypatch.setattr("securefed.training.CHUNK", 7)
+    monkeypatch.setattr("securefed.adapters.base.CHUNK", 7)
 
     assert np.allclose(clipped_sum(CACHE, features, labels, clip_norm=0.1), whole, rtol=1e-10)
 

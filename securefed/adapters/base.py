@@ -19,6 +19,12 @@ from torch import Tensor
 
 from securefed.encoding import Vector
 
+CHUNK = 4096
+"""Largest number of records whose gradients are made at one time."""
+
+NUMBERS = 2**25
+"""Numbers that they may take meanwhile: 256 MB."""
+
 
 class RecordGradients(ABC):
     """The gradients of a batch of records, one a record, without writing them out.
@@ -126,6 +132,11 @@ class Adapter(ABC):
         """Length of :meth:`vector`."""
         return len(self.vector())
 
+    @property
+    def chunk(self) -> int:
+        """How many records' gradients are made at one time; fewer where they would not fit into memory."""
+        return CHUNK
+
     @abstractmethod
     def moved_to(self, vector: Vector) -> Self:
         """Return the same adapter with other trainable parameters."""
@@ -163,6 +174,11 @@ class Adapter(ABC):
     def accuracy(self, features: Tensor, labels: Tensor) -> float:
         """Return the share of records whose largest logit is their label."""
         return top1(self.logits(features), labels)
+
+
+def fitting(numbers: int) -> int:
+    """Return how many records' gradients to make at one time if each of them takes so many numbers."""
+    return max(min(CHUNK, NUMBERS // numbers), 1)
 
 
 def softmax_error(scores: Tensor, labels: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from securefed.adapters.base import Adapter, OuterProducts
+from securefed.adapters.base import Adapter, OuterProducts, fitting, softmax_error
 from securefed.encoding import Vector
 from securefed.errors import ConfigError
 
@@ -78,8 +78,7 @@ class CacheFL(Adapter):
     """The cache adapter; see the module's text for the equations.
 
     Attributes:
-        keys: Trainable, shape ``(keys, dim)``.
-        values: Classes of the keys, one-hot, shape ``(keys, classes)``.
+        keys: Trainable, shape ``(keys, dim)``; class by class, of every class equally many.
         text: Unit class texts, shape ``(classes, dim)``.
         scale: CLIP's logit scale (already exponentiated).
         alpha: Weight of the cache beside CLIP's logits.
@@ -89,13 +88,19 @@ class CacheFL(Adapter):
     """
 
     keys: Tensor
-    values: Tensor
     text: Tensor
     scale: float
     alpha: float
     beta: float
     whitening: Whitening | None
     provenance: str
+
+    def __post_init__(self) -> None:
+        """Refuse keys that cannot be told apart by classes."""
+        if len(self.keys) % len(self.text):
+            raise ConfigError(
+                f"there are {len(self.keys)} keys for {len(self.text)} classes; give every class equally many"
+            )
 
     @classmethod
     def from_generated(
@@ -142,7 +147,6 @@ class CacheFL(Adapter):
             keys += [part.mean(0) for part in own.tensor_split(keys_per_class)]
         return cls(
             keys=torch.nn.functional.normalize(torch.stack(keys), dim=1),
-            values=torch.eye(classes, dtype=torch.float64).repeat_interleave(keys_per_class, dim=0),
             text=text.double(),
             scale=scale,
             alpha=alpha,
@@ -150,6 +154,11 @@ class CacheFL(Adapter):
             whitening=whitening,
             provenance="public",
         )
+
+    @property
+    def values(self) -> Tensor:
+        """Classes of the keys, one-hot, shape ``(keys, classes)``."""
+        return torch.eye(len(self.text), dtype=torch.float64).repeat_interleave(self._keys_per_class, dim=0)
 
     def logits(self, features: Tensor) -> Tensor:
         """Return class scores, shape ``(n, classes)``."""
@@ -161,9 +170,10 @@ class CacheFL(Adapter):
         features = features.double()
         mapped = self._mapped(features)
         affinity = self._affinity(mapped)
-        error = torch.softmax(self._scores(features, affinity), dim=1)
-        error[torch.arange(len(labels)), labels] -= 1
-        return OuterProducts(left=self.alpha * self.beta * affinity * (error @ self.values.T), right=mapped)
+        error = softmax_error(self._scores(features, affinity), labels)
+        # One-hot values are read off, here and in the scores; multiplied out, they cost the square of the classes.
+        own = error.repeat_interleave(self._keys_per_class, dim=1)
+        return OuterProducts(left=self.alpha * self.beta * affinity * own, right=mapped)
 
     def vector(self) -> Vector:
         """Return the keys, row by row."""
@@ -173,6 +183,11 @@ class CacheFL(Adapter):
     def size(self) -> int:
         """Length of :meth:`vector`, which is a copy of all keys."""
         return self.keys.numel()
+
+    @property
+    def chunk(self) -> int:
+        """How many records' gradients are made at one time: affinities and what is made of them are there together."""
+        return fitting(4 * len(self.keys))
 
     def moved_to(self, vector: Vector) -> Self:
         """Return the same adapter with other keys."""
@@ -190,6 +205,10 @@ class CacheFL(Adapter):
             tensors |= {"whitening.mean": self.whitening.mean, "whitening.matrix": self.whitening.matrix}
         return {name: tensor.numpy() for name, tensor in tensors.items()} | {"scale_alpha_beta": constants}
 
+    @property
+    def _keys_per_class(self) -> int:
+        return len(self.keys) // len(self.text)
+
     def _mapped(self, features: Tensor) -> Tensor:
         return features if self.whitening is None else self.whitening(features)
 
@@ -197,4 +216,5 @@ class CacheFL(Adapter):
         return torch.exp(-self.beta * (1 - mapped @ self.keys.T))
 
     def _scores(self, features: Tensor, affinity: Tensor) -> Tensor:
-        return self.zero_shot(features) + self.alpha * affinity @ self.values
+        by_class = affinity.reshape(len(affinity), len(self.text), self._keys_per_class).sum(2)
+        return self.zero_shot(features) + self.alpha * by_class

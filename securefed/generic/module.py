@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from securefed.adapters.base import Adapter
+from securefed.adapters.base import Adapter, fitting
 from securefed.encoding import Vector
 from securefed.errors import ConfigError
 from securefed.generic.gradients import DenseGradients, without_stopping
@@ -99,6 +99,11 @@ class ModuleAdapter(Adapter):
         """Return the trainable parameters, one after the other."""
         parameters = (self._module.get_parameter(name) for name in self._names)
         return torch.cat([each.detach().reshape(-1) for each in parameters]).numpy().copy()
+
+    @property
+    def chunk(self) -> int:
+        """How many records' gradients are made at one time: they are written out."""
+        return fitting(self.size)
 
     def moved_to(self, vector: Vector) -> Self:
         """Return the same adapter with other trainable parameters, to be tried out again: a gate may have opened.

@@ -164,3 +164,17 @@ def test_choices_that_make_no_cache_are_refused(changes):
             scale=20.0,
             **choices,
         )
+
+
+def test_keys_that_cannot_be_told_apart_by_classes_are_refused():
+    with pytest.raises(ConfigError, match="7 keys for 2 classes"):
+        CacheFL(torch.eye(7), torch.eye(7)[:2], 1.0, 1.0, 1.0, None, "public")
+
+
+@pytest.mark.parametrize("classes", [10, 1000])
+def test_as_many_records_at_a_time_as_their_affinities_leave_room_for(classes):
+    """And not as few as their gradients would, which are never written out: that made a step grow with the square."""
+    cache = CacheFL(torch.zeros(16 * classes, 8), torch.zeros(classes, 8), 1.0, 1.0, 1.0, None, "public")
+    numbers = 4 * len(cache.keys) * cache.chunk
+
+    assert cache.chunk == 4096 or 2**24 < numbers <= 2**25

@@ -12,7 +12,6 @@ def test_the_step_that_is_measured_is_the_cache_adapters():
     labels = torch.arange(20) % 3
     cache = CacheFL(
         keys=keys.double(),
-        values=torch.eye(3, dtype=torch.float64).repeat_interleave(16, dim=0),
         text=text.double(),
         scale=100.0,
         alpha=3.0,
