@@ -30,6 +30,7 @@ OTHER = {
     "figures",
     "fitted",
     "flower_sum",
+    "large",
     "measured",
     "page",
     "results_page",

@@ -112,7 +112,7 @@ class _Answers(Mapping[str, bytes]):
         self, cohort: _Cohort, requests: dict[str, bytes], lost: frozenset[str], seen: Callable[[str, int], None]
     ) -> None:
         self._cohort, self._requests, self._seen = cohort, requests, seen
-        self._asked = frozenset(requests) - lost
+        self._asked = dict.fromkeys(name for name in requests if name not in lost)
         ends = {id(end): end for end in map(cohort.end, requests)}
         self._waiting = {key: deque(n for n in requests if id(cohort.end(n)) == key and n not in lost) for key in ends}
         for end in ends.values():

@@ -1,4 +1,4 @@
-"""Draw docs/figures/masked_round.png and docs/figures/growth.png from the measurements.
+"""Draw docs/figures/growth.png and docs/figures/cohorts.png from the measurement of growth.
 
 python -m benchmarks.figures
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,14 @@ SHOWN = {
 def main() -> None:
     """Draw every figure of which there are measurements."""
     FIGURES.mkdir(parents=True, exist_ok=True)
-    drawings: dict[str, Callable[[Mapping[str, Any], Path], None]] = {"masked_round": masked_round, "growth": growth}
-    for name, draw in drawings.items():
-        if (results := RESULTS / f"{name}.json").exists():
-            draw(json.loads(results.read_text(encoding="utf-8")), FIGURES / f"{name}.png")
+    if (results := RESULTS / "growth.json").exists():
+        found = json.loads(results.read_text(encoding="utf-8"))
+        growth(found, FIGURES / "growth.png")
+        cohorts(found["cohorts"], FIGURES / "cohorts.png")
 
 
-def masked_round(found: Mapping[str, Any], target: Path) -> None:
-    """Draw what a client of a large cohort costs."""
-    rows = found["sparse"]
+def cohorts(rows: Sequence[Mapping[str, Any]], target: Path) -> None:
+    """Draw what a client of a cohort costs."""
     clients = [row["clients"] for row in rows]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     left.plot(clients, [row["neighbours"] for row in rows], "o-")

@@ -89,14 +89,6 @@ SECTIONS: dict[str, list[Row]] = {
         Row("100 clients of 100,000 coordinates", "hundred_clients.seconds", "s"),
         Row("100 clients of 1,000,000 coordinates", "hundred_clients_of_a_million.seconds", "s", most=8.0),
         Row("Masked over plain, 100,000 coordinates", "hundred_clients.ratio_to_plain"),
-        Row("10,000 clients of 10,000 coordinates, on the clock", "sparse.3.wall_seconds", "s", most=60.0),
-        Row("The same, work of all processes", "sparse.3.work_seconds", "s"),
-        Row("Its agreements and signatures alone", "sparse.3.floor_seconds", "s"),
-        Row("The same, shared by the clients' two processes, on the clock", "sparse.3.floor_wall_seconds", "s"),
-        Row("Work over that floor", "sparse.3.ratio_to_floor"),
-        Row("Memory of the server, 1,000 clients", "sparse.1.server_megabytes", "MB"),
-        Row("Memory of the server, 10,000 clients", "sparse.3.server_megabytes", "MB"),
-        Row("A client's bytes beside its vector, among 10,000", "sparse.3.bytes_beside_the_vector", "bytes"),
     ],
     "engine": [
         Row("A steady round of three clients, embedded", "engines.embedded.round_seconds.steady", "s"),
@@ -165,6 +157,14 @@ SECTIONS: dict[str, list[Row]] = {
         Row("`import torch`, which neither does", "seconds.import_torch", "s"),
     ],
     "growth": [
+        Row("10,000 clients of 10,000 coordinates, on the clock", "cohorts.6.wall_seconds", "s", most=60.0),
+        Row("The same, work of all processes", "cohorts.6.work_seconds", "s"),
+        Row("Its agreements and signatures alone", "cohorts.6.floor_seconds", "s"),
+        Row("The same, shared by the clients' two processes, on the clock", "cohorts.6.floor_wall_seconds", "s"),
+        Row("Work over that floor", "cohorts.6.ratio_to_floor"),
+        Row("Memory of the server, 1,000 clients", "cohorts.4.server_megabytes", "MB"),
+        Row("Memory of the server, 10,000 clients", "cohorts.6.server_megabytes", "MB"),
+        Row("A client's bytes beside its vector, among 10,000", "cohorts.6.bytes_beside_the_vector", "bytes"),
         Row("A client's work with clients, slope", "clients.growth.milliseconds_a_client.exponent", ""),
         Row("A client's work with clients, last step", "clients.growth.milliseconds_a_client.last", ""),
         Row("A client's bytes with clients, last step", "clients.growth.bytes_a_client.last", ""),
@@ -197,8 +197,9 @@ def _sections() -> Iterator[str]:
         title, _, prose = _docstring(name).partition("\n\n")
         yield f"## {' '.join(title.split()).rstrip('.')}\n\n{prose.rstrip()}\n"
         yield "\n".join(["| figure | measured | goal |", "|---|---:|---|", *lines, ""])
-        if name in ("masked_round", "growth"):
-            yield f"![{' '.join(title.split())}](figures/{name}.png)\n"
+        if name == "growth":
+            yield f"![{' '.join(title.split())}](figures/growth.png)\n"
+            yield "![What a client of a large cohort costs.](figures/cohorts.png)\n"
 
 
 def _docstring(name: str) -> str:

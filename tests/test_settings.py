@@ -135,7 +135,7 @@ def test_the_noise_in_a_message_is_what_was_charged_and_not_three_per_cent_less(
     plan = toys.plan(**changes)
     client = toys.clients(plan, records=plan.clients)[0]
     empty = Client(name=client.name, features=client.features[:0], labels=client.labels[:0], ledger=None)
-    draws = np.concatenate([answer(plan, empty, seed=seed) for seed in range(160)])
+    draws = np.concatenate([answer(plan, empty, seed=seed) for seed in range(320)])
     ratio = draws.std() / (plan.event.share_stddev * np.sqrt(plan.steps))
 
     assert abs(ratio - 1) < 4 / np.sqrt(2 * len(draws))
