@@ -13,6 +13,7 @@ from securefed.cli import (
     audit,
     compare,
     data,
+    decryptor,
     deploy,
     encode,
     plan,
@@ -49,6 +50,7 @@ COMMANDS: dict[Callable[..., None], str] = {
     provision.provision: "securefed provision plan.toml --task study-1 --out kits",
     encode.encode: "securefed encode kits/clients/north photos",
     agent.agent: "securefed agent --policy kits/clients/north/policy.toml --socket /run/securefed/north.sock",
+    decryptor.decryptor: "securefed decryptor --kit kits/decryptor --socket /run/securefed/decryptor.sock",
     simulate.simulate: "securefed simulate plan.toml --out simulation",
     deploy.deploy: "securefed deploy plan.toml --out federation",
 }

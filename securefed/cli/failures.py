@@ -106,7 +106,7 @@ def block(error: BaseException) -> Iterator[tuple[str, str]]:
             if error.filename:
                 yield "where", str(error.filename)
         case KeyboardInterrupt():
-            yield "interrupted", "a run that was going on is continued by 'securefed resume FOLDER'"
+            yield "interrupted", str(error) or "a run that was going on is continued by 'securefed resume FOLDER'"
         case _:
             yield "error", f"{type(error).__name__}: {error}"
             yield "where", "in securefed itself; the same command with --debug shows the place"

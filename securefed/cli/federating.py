@@ -43,11 +43,14 @@ def carry(
     # Asked to end, it takes the parties down with it.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     federation = engine(Plan.from_toml(plan), out, task=uuid.uuid4().hex[:12], rng=secure())
-    with ExitStack() as stack:
-        with working("the parties start"):
-            running = stack.enter_context(federation)
-        note(f"{running.plan.clients} {parties} are up; every party's log is in {out / 'logs'}")
-        with watching(out / "run", running.plan.rounds):
-            running.run(patience=patience)
+    try:
+        with ExitStack() as stack:
+            with working("the parties start"):
+                running = stack.enter_context(federation)
+            note(f"{running.plan.clients} {parties} are up; every party's log is in {out / 'logs'}")
+            with watching(out / "run", running.plan.rounds):
+                running.run(patience=patience)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"every party has ended; {out} stays as it is: start again in another folder") from None
     report_on(out / "run", as_json=as_json)
     note(f"{out / 'kits'}  what each party holds\n{out / 'logs'}  one a party")

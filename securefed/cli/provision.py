@@ -20,8 +20,10 @@ def provision(
     as_json: AsJson = False,
 ) -> None:
     """Write a kit for every party of a plan, each with only what that party may hold, and what to do with it."""
+    from securefed.aggregation.encrypted_session import DECRYPTOR
     from securefed.federation import kits as files
     from securefed.federation.flower import handbook
+    from securefed.federation.gate import ENCRYPTED
     from securefed.plan import Plan
     from securefed.rng import secure
 
@@ -33,5 +35,7 @@ def provision(
         typer.echo(json.dumps({"kits": str(out), "root": root}))
         return
     tell(f"{out / 'server'}  for the server alone\n{out / 'clients'}/NAME  for that client alone")
+    if chosen.secure in ENCRYPTED:
+        tell(f"{out / DECRYPTOR}  for the decryptor alone")
     tell("what to do with them is in each README.md")
     tell(f"root of the roster, to be compared by telephone:\n{root}")

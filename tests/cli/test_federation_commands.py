@@ -2,12 +2,16 @@
 
 import json
 import threading
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from securefed.cli import app
 from securefed.federation import process
+from securefed.federation.flower import deployment, simulation
+from tests import toys
 
 
 def call(*arguments):
@@ -60,6 +64,21 @@ def test_an_agent_says_in_json_when_it_listens_and_when_it_has_ended(plan, tmp_p
     assert {line["socket"] for line in lines} == {str(socket)}
 
 
+def test_a_decryptor_is_started_from_its_kit_as_an_agent_is(tmp_path, monkeypatch):
+    (tmp_path / "plan.toml").write_text(toys.plan(secure="ckks").to_toml())
+    out, socket, ended = tmp_path / "kits", tmp_path / "s", threading.Event()
+    written = call("provision", tmp_path / "plan.toml", "--task", "study", "--out", out)
+    assert "for the decryptor alone" in " ".join(written.stderr.split() + written.stdout.split())
+    ended.set()
+    monkeypatch.setattr(process, "told", lambda: ended)
+    result = call("decryptor", "--kit", out / "decryptor", "--socket", socket, "--json")
+
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["decryptor"] for line in lines] == ["listens", "ended"]
+    assert call("decryptor", "--kit", out / "server", "--socket", socket).exit_code == 2
+
+
 @pytest.mark.parametrize("engine", ["deploy", "simulate"])
 def test_a_federation_into_a_folder_that_is_not_empty_starts_nothing(plan, tmp_path, engine, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
@@ -67,3 +86,26 @@ def test_a_federation_into_a_folder_that_is_not_empty_starts_nothing(plan, tmp_p
 
     assert result.exit_code == 2
     assert not (tmp_path / "logs").exists()
+
+
+@pytest.mark.parametrize("engine", ["deploy", "simulate"])
+def test_ctrl_c_in_a_federation_ends_its_parties_and_says_how_to_go_on(plan, tmp_path, engine, monkeypatch):
+    ended = []
+
+    @contextmanager
+    def brought_up(plan, folder, **_):
+        try:
+            yield SimpleNamespace(plan=plan, run=pressed)
+        finally:
+            ended.append(folder)
+
+    def pressed(**_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(deployment, "deployed", brought_up)
+    monkeypatch.setattr(simulation, "simulated", brought_up)
+    result = call(engine, plan, "--out", tmp_path / "out")
+
+    assert result.exit_code == 1
+    assert ended == [tmp_path / "out"]
+    assert "start again in another folder" in " ".join(result.stderr.split())

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from securefed.aggregation.decryptor import Decryptor
+from securefed.aggregation.journal import Journal
 from securefed.aggregation.refusals import Malformed, WrongContext
 from securefed.aggregation.wire import encode
 from securefed.errors import ConfigError, ProtocolError, ThresholdError
@@ -67,6 +69,64 @@ def test_below_the_threshold_nothing_is_released(federate):
     transport = EmbeddedTransport(parties.agents, before=lambda _, name: GONE if name < "client-2" else None)
     with pytest.raises(ThresholdError):
         end(parties, transport)
+
+
+@pytest.fixture
+def restart():
+    """Starts a decryptor again behind its socket: what it has held in memory is gone, its journal stays."""
+    journals = []
+
+    def again(parties):
+        opened, roster = [], parties.members.roster
+
+        def answer(request):
+            # In the thread of the door, where SQLite wants the journal to stay.
+            if not opened:
+                while journals:
+                    journals.pop().close()
+                journals.append(Journal(parties.folder / "decryptor.journal"))
+                decryptor = Decryptor(parties.decryptor, roster, rng=secure(), journal=journals[0])
+                opened.append(Gate(parties.plan, "run", parties.decryptor, roster, decryptor))
+            return opened[0].answer(request)
+
+        parties.gate.answer = answer
+
+    return again
+
+
+def test_a_decryptor_may_be_started_again_between_two_sums(federate, masked, restart):
+    parties = federate(toys.plan(rounds=2, secure="ckks"))
+    restart(parties)
+    with parties.server(EmbeddedTransport(parties.agents)) as server:
+        found = []
+        for done in server.rounds():
+            restart(parties)
+            found.append(done.state.adapter.vector())
+    assert np.array_equal(found, [expected for expected, _ in masked])
+
+
+@pytest.mark.parametrize("place", ["client-0", "client-4"])
+def test_a_decryptor_that_dies_in_a_sum_ends_the_run_there_and_nobody_is_charged_twice(federate, restart, place):
+    parties, begun = federate(toys.plan(rounds=3, secure="ckks")), []
+    restart(parties)
+
+    def dies(_, name):
+        begun.append(name)
+        if name == place and begun.count(name) == 2:
+            restart(parties)
+
+    with (
+        parties.server(EmbeddedTransport(parties.agents, before=dies)) as server,
+        pytest.raises(ThresholdError, match="nothing is revealed"),
+    ):
+        list(server.rounds())
+    for _ in range(2):
+        with pytest.raises(ThresholdError):
+            end(parties)
+
+    with parties.server(EmbeddedTransport(parties.agents)) as server:
+        assert [done.number for done in server.memory.finished()] == [1]
+    assert all(parties.charged(name) == [1, 2] for name in parties.plan.cohort)
 
 
 def asked(parties, **changes):

@@ -38,7 +38,7 @@ from securefed.errors import ConfigError, SecureFedError
 from securefed.federation import greeting, kits
 from securefed.federation.courier import Unreachable, carry
 from securefed.federation.flower import app, certificates
-from securefed.federation.flower.processes import Process
+from securefed.federation.flower.processes import Process, starting
 from securefed.federation.flower.quiet import QUIET
 from securefed.federation.gate import ENCRYPTED
 from securefed.plan import Plan
@@ -48,12 +48,11 @@ from securefed.runs import create_folder
 START = 180.0
 """Seconds that a party may take to start."""
 
-TRIES = 5
-"""How often a SuperNode is registered: a SuperLink on a busy machine does not always answer in time."""
-
 AGENT = (sys.executable, "-m", "securefed.federation.process")
 """How an agent is started; policy and socket follow."""
 
+REGISTERING = (sys.executable, "-m", "securefed.federation.flower.registering")
+"""How SuperNodes are registered; their public keys follow."""
 
 GATE = (sys.executable, "-m", "securefed.federation.decrypting")
 """How a decryptor is started; kit and socket follow."""
@@ -103,8 +102,13 @@ class Deployment:
 
 def flwr(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Flower's command line against the federation in a folder."""
+    return _told([program("flwr"), *arguments], folder)
+
+
+def _told(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, and return what it said."""
     return subprocess.run(  # noqa: S603 - our own command, no shell
-        [program("flwr"), *arguments],
+        command,
         env=environment(folder),
         text=True,
         stdout=subprocess.PIPE,
@@ -137,27 +141,21 @@ def deployed(plan: Plan, folder: Path, *, task: str, rng: Source, agent: Sequenc
     kits.write(plan, task, folder / "kits", rng=rng)
     certificates.authority(folder / "certificates")
     app.write(folder / "app")
-    (folder / "logs").mkdir()
+    for name in ("logs", "flower"):
+        (folder / name).mkdir()
     with ExitStack() as running:
         sockets = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="securefed-")))
-        port = free_port()
-        superlink = _superlink(folder, port)
-        running.callback(superlink.end)
-        gate = _gate(folder, sockets / "decryptor.sock") if plan.secure in ENCRYPTED else None
-        if gate is not None:
-            running.callback(gate[0].end)
-        agents, supernodes, paths = {}, {}, {}
-        for number, name in enumerate(plan.cohort):
-            paths[name] = sockets / f"{number}.sock"
-            agents[name] = _agent(agent, folder, name, paths[name])
-            running.callback(agents[name].end)
+        port, paths = free_port(), {name: sockets / f"{number}.sock" for number, name in enumerate(plan.cohort)}
+        serve, join = running.enter_context(starting()), running.enter_context(starting())
         _configure(folder, port)
+        superlink, gate = serve(_superlink(folder, port)), None
+        if plan.secure in ENCRYPTED:
+            at = sockets / "decryptor.sock"
+            gate = serve(_gate(folder, at)), at
+        agents = {name: join(_agent(agent, folder, name, path)) for name, path in paths.items()}
         wait(lambda: healthy(folder, port), superlink)
-        for name in plan.cohort:
-            register(folder, name)
-            supernodes[name] = supernode(folder, name, port, paths[name])
-            supernodes[name].start()
-            running.callback(supernodes[name].end)
+        register(folder, plan.cohort)
+        supernodes = {name: join(supernode(folder, name, port, path)) for name, path in paths.items()}
         for name in plan.cohort:
             wait(lambda at=paths[name]: answers(at), agents[name])  # type: ignore[misc]
         if gate is not None:
@@ -165,19 +163,17 @@ def deployed(plan: Plan, folder: Path, *, task: str, rng: Source, agent: Sequenc
         yield Deployment(folder, plan, port, superlink, supernodes, agents, paths, gate)
 
 
-def register(folder: Path, name: str) -> None:
-    """Make a SuperNode's key and let the SuperLink know its public half.
+def register(folder: Path, names: Sequence[str]) -> None:
+    """Make SuperNodes' keys and let the SuperLink know their public halves.
 
     Raises:
-        ConfigError: If the SuperLink refuses.
+        ConfigError: If the SuperLink refuses one.
     """
-    certificates.node_key(folder / "keys" / name)
-    for _ in range(TRIES):
-        done = flwr(folder, "supernode", "register", str(folder / "keys" / f"{name}.pub"), "here")
-        if not done.returncode:
-            return
-        time.sleep(1)
-    raise ConfigError(f"the SuperNode of {name!r} cannot be registered: {done.stdout.strip()}")
+    for name in names:
+        certificates.node_key(folder / "keys" / name)
+    done = _told([*REGISTERING, *(str(folder / "keys" / f"{name}.pub") for name in names)], folder)
+    if done.returncode:
+        raise ConfigError(f"SuperNodes cannot be registered: {done.stdout.strip()}")
 
 
 def supernode(folder: Path, name: str, port: int, agent: Path, *, authority: Path | None = None) -> Process:
@@ -234,25 +230,17 @@ def _superlink(folder: Path, port: int) -> Process:
     command += ["--ssl-keyfile", str(certificate / "server.key"), "--enable-supernode-auth"]
     command += ["--isolation", "subprocess", "--disable-runtime-dependency-installation"]
     command += ["--database", str(folder / "flower" / "state.db")]
-    process = Process(command, folder / "logs" / "superlink.log", environment(folder))
-    (folder / "flower").mkdir(parents=True, exist_ok=True)
-    process.start()
-    return process
+    return Process(command, folder / "logs" / "superlink.log", environment(folder))
 
 
 def _agent(program: Sequence[str], folder: Path, name: str, path: Path) -> Process:
     policy = folder / "kits" / "clients" / name / "policy.toml"
-    process = Process([*program, str(policy), str(path)], folder / "logs" / f"agent-{name}.log", environment(folder))
-    process.start()
-    return process
+    return Process([*program, str(policy), str(path)], folder / "logs" / f"agent-{name}.log", environment(folder))
 
 
-def _gate(folder: Path, path: Path) -> tuple[Process, Path]:
-    """Start the decryptor, and return its process and socket."""
+def _gate(folder: Path, path: Path) -> Process:
     command = [*GATE, str(folder / "kits" / DECRYPTOR), str(path)]
-    process = Process(command, folder / "logs" / "decryptor.log", environment(folder))
-    process.start()
-    return process, path
+    return Process(command, folder / "logs" / "decryptor.log", environment(folder))
 
 
 def _configure(folder: Path, port: int) -> None:

@@ -11,6 +11,9 @@
       tls/ca.crt, tls/server.crt, tls/server.key           the last is the server's alone
       app/                                                 the Flower app
       nginx.conf, securefed-superlink.service              the SuperLink on the loopback address, and the way in
+    KITS/decryptor/                                        only if sums are encrypted
+      README.md
+      securefed-decryptor.service                          on the server's machine, as a user of its own
 """
 
 from __future__ import annotations
@@ -27,10 +30,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from securefed.aggregation.encrypted_session import DECRYPTOR
 from securefed.aggregation.identity import SERVER, Roster
 from securefed.errors import ConfigError
 from securefed.federation.flower import app, certificates
 from securefed.federation.flower.quiet import QUIET
+from securefed.federation.gate import ENCRYPTED
 from securefed.plan import Plan
 
 CALLS = (
@@ -55,6 +60,9 @@ PROGRAMS = "/opt/securefed/bin"
 
 TLS = "/etc/securefed"
 """Where the server's certificates go."""
+
+DECRYPTING = "/run/securefed-decryptor/decryptor.sock"
+"""Where the decryptor listens, if sums are encrypted."""
 
 _ADDRESS = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?):([0-9]{1,5})")
 
@@ -103,6 +111,8 @@ def write(kits: Path, plan: Plan, task: str, roster: Roster, *, address: Address
     values["ends"] = trusted.not_valid_after_utc.date()
     app.write(home / "app")
     _render(home, ("server.md", "nginx.conf", "superlink.service"), values)
+    if values["decryptor"]:
+        _render(kits / DECRYPTOR, ("decryptor.md", "decryptor.service"), values)
     for name in plan.cohort:
         own = kits / "clients" / name
         shutil.copy(home / "tls" / "ca.crt", own / "ca.crt")
@@ -126,6 +136,7 @@ def _values(plan: Plan, task: str, roster: Roster) -> dict[str, object]:
         "programs": PROGRAMS,
         "tls": TLS,
         "quiet": QUIET,
+        "decryptor": DECRYPTING if plan.secure in ENCRYPTED else "",
     }
 
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, final
 
@@ -64,26 +67,74 @@ class Process:
         """Its exit code, or None while it runs."""
         return None if self._process is None else self._process.poll()
 
+    def tree(self) -> list[Known]:
+        """It and all that it has started, directly or not; nothing if it does not run."""
+        return [] if self._process is None or self.code is not None else list(tree(self.pid))
+
     def kill(self) -> None:
         """End it and its children at once, as a power cut would."""
-        self._kill(stopped_tree(self.pid))
+        _send(stopped_tree(self.pid), signal.SIGKILL)
+        self.wait()
 
     def end(self) -> None:
         """End it and its children: asked first, killed if they do not listen."""
-        if self._process is None:
-            return
-        found = list(tree(self.pid))
-        _send(found[:1], signal.SIGTERM)
-        deadline = time.monotonic() + END
-        while any(map(is_alive, found)) and time.monotonic() < deadline:
-            self._process.poll()
-            time.sleep(0.05)
-        self._kill([other for each in filter(is_alive, found) for other in stopped_tree(each.pid)])
+        end([self])
 
-    def _kill(self, found: Sequence[Known]) -> None:
-        _send(found, signal.SIGKILL)
+    def wait(self) -> None:
+        """Wait until it has ended, if it was ever started."""
         if self._process is not None:
             self._process.wait()
+
+
+@contextmanager
+def starting() -> Iterator[Callable[[Process], Process]]:
+    """Give what starts processes; all of them have ended when the block has, even if Ctrl-C is pressed meanwhile."""
+    parties: list[Process] = []
+
+    def start(party: Process) -> Process:
+        parties.append(party)
+        party.start()
+        return party
+
+    try:
+        yield start
+    finally:
+        with _undisturbed():
+            end(parties)
+
+
+def end(parties: Sequence[Process]) -> None:
+    """End processes and their children side by side: asked first, killed if they do not listen."""
+    trees = [party.tree() for party in parties]
+    found = list(chain.from_iterable(trees))
+    _send([first for first, *_ in filter(None, trees)], signal.SIGTERM)
+    deaf = [other for each in _left(found) for other in stopped_tree(each.pid)]
+    _send(deaf, signal.SIGKILL)
+    _left(deaf)
+    for party in parties:
+        party.wait()
+
+
+def _left(processes: Sequence[Known]) -> list[Known]:
+    """Return those that have not ended by themselves in time."""
+    deadline = time.monotonic() + END
+    while (left := list(filter(is_alive, processes))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let nobody interrupt the block: what is asked to end is ending already."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python interrupts its main thread alone
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def tree(pid: int) -> Iterator[Known]:

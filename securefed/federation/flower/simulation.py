@@ -30,7 +30,7 @@ from securefed.errors import ConfigError, SecureFedError
 from securefed.federation import kits
 from securefed.federation.flower import app
 from securefed.federation.flower.deployment import answers, environment, flwr, free_port, program, wait
-from securefed.federation.flower.processes import Process
+from securefed.federation.flower.processes import Process, starting
 from securefed.plan import Plan
 from securefed.rng import Source
 from securefed.runs import create_folder
@@ -113,11 +113,11 @@ def simulated(
             "agents": [*agents, str(folder / "kits"), str(sockets)],
             "superlink": _superlink(port := free_port()),
         }
-        started = {}
-        for name, command in commands.items():
-            started[name] = Process(command, folder / "logs" / f"{name}.log", environment(folder) | variables[name])
-            started[name].start()
-            running.callback(started[name].end)
+        start = running.enter_context(starting())
+        started = {
+            name: start(Process(command, folder / "logs" / f"{name}.log", environment(folder) | variables[name]))
+            for name, command in commands.items()
+        }
         address = f'[superlink]\ndefault = "here"\n\n[superlink.here]\naddress = "127.0.0.1:{port}"\ninsecure = true\n'
         (folder / "flower" / "config.toml").write_text(address, encoding="utf-8")
         for number in range(plan.clients):

@@ -14,10 +14,10 @@ def written(secret):
     return secret, secret.hex().encode(), base64.b64encode(secret), base64.urlsafe_b64encode(secret)
 
 
-def secrets_of(kit, rng, rounds):
+def secrets_of(kit, rng, rounds, materials):
     """What nobody but one client may hold: its key, the secrets of its sums, its records."""
     key = bytes.fromhex((kit / "identity.key").read_text())
-    with kits.open_owner(kit) as owner:
+    with kits.open_owner(kit, materials=materials) as owner:
         records = [row.tobytes() for row in owner.client.features[:8].numpy()]
     sums = [rng("keys", number, kit.name) for number in range(1, rounds + 1)]
     return [key, *(shamir.draw(each) for each in sums for _ in range(3)), *records]

@@ -5,8 +5,9 @@ import shutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from securefed.federation.memory import Memory
 from securefed.federation.opening import Opening
 from securefed.federation.server import Server, _Sum
 from securefed.federation.transport import Dropout, Reason
+from securefed.preparation import prepare
 from securefed.privacy.book import read_export
 from securefed.reports import render
 from securefed.reports.verify import verify
@@ -50,13 +52,18 @@ def plan():
     )
 
 
-def embedded(plan, folder, *, lost):
-    """The same task in this process: the released tensors."""
+def embedded(plan, materials, folder, *, without):
+    """The same task in this process, in which a client drops out of the first masks: the released tensors."""
+    left = iter([True])
+
+    def lost(phase, name):
+        return Dropout(Reason.GONE) if (phase, name) == ("mask", without) and next(left, False) else None
+
     kits.write(plan, TASK, folder / "kits", rng=seeded(3))
-    job = Job.open(folder / "kits" / "server", folder / "run")
+    job = Job.open(folder / "kits" / "server", folder / "run", materials=materials)
     with ExitStack() as files:
-        homes = {name: folder / "kits" / "clients" / name for name in plan.cohort}
-        owners = {name: files.enter_context(kits.open_owner(home, rng=repeatable)) for name, home in homes.items()}
+        opened = partial(kits.open_owner, rng=repeatable, materials=materials)
+        owners = {name: files.enter_context(opened(folder / "kits" / "clients" / name)) for name in plan.cohort}
         job.run(EmbeddedTransport({name: Agent(owner) for name, owner in owners.items()}, before=lost), longest=60)
     return load_file(folder / "run" / "adapter.safetensors")
 
@@ -79,37 +86,52 @@ def until(running, number, phase, *, seconds=240):
         time.sleep(0.2)
 
 
-def run_and_kill(running, agent, node):
-    """Two rounds: a SuperNode is killed in the first, then the SuperLink; an agent in the second.
+@contextmanager
+def until_the_superlink_is_killed(running, node):
+    """The first round, in which a SuperNode is killed, then the SuperLink; both come back afterwards.
 
-    Returns:
-        Who dropped out, and why; the server's memory amid the second round is in ``amid.sqlite``.
+    Yields:
+        Who drops out, and why, filled in at the end: the block has half a minute in which the machine waits for Flower
+        to miss the SuperNode.
     """
+    dropped = {}
     with ThreadPoolExecutor(1) as beside:
         run = beside.submit(running.run)
         until(running, 1, "share")
         running.supernodes[node].kill()
-        dropped = until(running, 1, "mask")
+        yield dropped
+        dropped |= until(running, 1, "mask")
         running.superlink.kill()
         with pytest.raises(SecureFedError, match="has not ended well"):
             run.result()
-        running.superlink.start()
-        deployment.wait(lambda: deployment.healthy(running.folder, running.port), running.superlink)
-        running.supernodes[node].start()
+    running.superlink.start()
+    deployment.wait(lambda: deployment.healthy(running.folder, running.port), running.superlink)
+    running.supernodes[node].start()
+
+
+@contextmanager
+def until_the_end(running, agent):
+    """What is left of the run; an agent is killed in the second round and comes back.
+
+    Yields:
+        Who dropped out, and why, when the second sum is opened; the server's memory amid it is in ``amid.sqlite``.
+    """
+    with ThreadPoolExecutor(1) as beside:
         run = beside.submit(running.run)
         until(running, 2, "mask")
         running.agents[agent].kill()
         time.sleep(0.5)
         shutil.copy(running.folder / "run" / "resume" / "server.sqlite", running.folder / "amid.sqlite")
-        dropped |= until(running, 2, "agree")
+        dropped = until(running, 2, "agree")
         running.agents[agent].start()
+        until(running, 2, "reveal")
+        yield dropped
         deployment.wait(lambda: deployment.answers(running.sockets[agent]), running.agents[agent])
         try:
             run.result()
         except SecureFedError:
             # It came back too late to hand out its ledger: the run is over but for that.
             running.run()
-    return dropped
 
 
 def lower_threshold(plan, job):
@@ -163,14 +185,9 @@ def check_that_nobody_else_comes_in(running, name):
     assert "CERTIFICATE_VERIFY_FAILED" in said[2]
 
 
-def check_that_it_is_exact(folder, plan, other, node):
+def check_that_it_is_exact(folder, plan, expected, node):
     """Equal, bit for bit, to the run in this process in which the same client dropped out; nobody was charged twice."""
-    left = iter([True])
-
-    def lost(phase, name):
-        return Dropout(Reason.GONE) if (phase, name) == ("mask", node) and next(left, False) else None
-
-    expected, released = embedded(plan, other, lost=lost), load_file(folder / "run" / "adapter.safetensors")
+    released = load_file(folder / "run" / "adapter.safetensors")
     assert released.keys() == expected.keys()
     assert all((released[key] == expected[key]).all() for key in expected)
     for name in plan.cohort:
@@ -178,12 +195,12 @@ def check_that_it_is_exact(folder, plan, other, node):
         assert [entry.round for entry in entries] == ([2] if name == node else [1, 2])
 
 
-def check_that_no_secret_is_outside(folder, plan, visible):
+def check_that_no_secret_is_outside(folder, plan, materials, visible):
     held = [path.read_bytes() for path in (folder / "flower").rglob("*") if path.is_file()]
     held += [path.read_bytes() for path in (folder / "logs").iterdir()]
     held += [path.read_bytes() for path in (folder / "run").rglob("*") if path.is_file()]
     for name in plan.cohort:
-        for secret in scan.secrets_of(folder / "kits" / "clients" / name, repeatable, plan.rounds):
+        for secret in scan.secrets_of(folder / "kits" / "clients" / name, repeatable, plan.rounds, materials):
             assert not scan.found(secret, [*held, *visible]), name
     # What is there is found: node keys in Flower's database, the kit on a command line's way.
     roster = json.loads((folder / "kits" / "roster.json").read_text())
@@ -192,31 +209,35 @@ def check_that_no_secret_is_outside(folder, plan, visible):
     assert any(b"FLWR_HOME" in line for line in visible)
 
 
-def test_a_deployment_is_exact_whoever_is_killed_lets_nobody_in_and_holds_no_secret(plan, tmp_path):
-    folder, (node, agent, third, fourth) = tmp_path / "deployed", plan.cohort
+def test_a_deployment_is_exact_whoever_is_killed_lets_nobody_in_and_holds_no_secret(plan, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a folder may be named from where one is
+    folder, (node, agent, third, fourth) = Path("deployed"), plan.cohort
     with deployed(plan, folder, task=TASK, rng=seeded(3), agent=SEEDED) as running:
         parties = [running.superlink, *running.supernodes.values()]
         with scan.watched(lambda: [each.pid for party in parties for each in tree(party.pid)]) as visible:
-            dropped = run_and_kill(running, agent, node)
-            assert set(dropped) == {agent, node}
-            assert "no agent answers" in dropped[agent]
-            job = Job.open(folder / "kits" / "server", folder / "asking")
-            requests = {
-                "data": b"GET /data",
-                "features": b"SFED" + bytes(100),
-                "opening": b"SFOP" + bytes(50),
-                "threshold": lower_threshold(plan, job),
-                "unmask": other_survivors(plan, job, folder / "amid.sqlite", without=node, to=third),
-            }
-            said = hostile.answers(folder, requests)
-        check_that_nobody_else_comes_in(running, third)
+            with until_the_superlink_is_killed(running, node) as dropped:
+                check_that_nobody_else_comes_in(running, third)
+                materials = prepare(plan)
+                expected = embedded(plan, materials, tmp_path / "embedded", without=node)
+            with until_the_end(running, agent) as also_dropped:
+                job = Job.open(folder / "kits" / "server", folder / "asking", materials=materials)
+                requests = {
+                    "data": b"GET /data",
+                    "features": b"SFED" + bytes(100),
+                    "opening": b"SFOP" + bytes(50),
+                    "threshold": lower_threshold(plan, job),
+                    "unmask": other_survivors(plan, job, folder / "amid.sqlite", without=node, to=third),
+                }
+                said = hostile.answers(running.folder, requests)
+    assert set(dropped | also_dropped) == {agent, node}
+    assert "no agent answers" in also_dropped[agent]
     assert len(said) >= 3
     assert all(line.count("Refused: ") == len(requests) for line in said), said
 
     rounds = [line["survivors"] for line in lines(folder, "round")]
     assert rounds == [[agent, third, fourth], [node, agent, third, fourth]]
-    check_that_it_is_exact(folder, plan, tmp_path / "embedded", node)
-    check_that_no_secret_is_outside(folder, plan, visible)
+    check_that_it_is_exact(folder, plan, expected, node)
+    check_that_no_secret_is_outside(folder, plan, materials, visible)
     render.write_report(folder / "run")
     assert any("2 transcripts are whole" in check for check in verify(folder / "run").checks)
     assert not any(process.code is None for process in (*parties, *running.agents.values()))

@@ -22,23 +22,23 @@ ROOT = Path(__file__).parents[3]
 SYSTEMD = shutil.which("systemd-analyze")
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
+@pytest.fixture(scope="module", params=["mask", "ckks"])
+def written(request, tmp_path_factory):
     """A folder of kits, their plan and roster."""
-    folder, plan = tmp_path_factory.mktemp("handbook") / "kits", toys.plan()
+    folder, plan = tmp_path_factory.mktemp("handbook") / "kits", toys.plan(secure=request.param)
     roster = kits.write(plan, "study", folder, rng=secure())
     handbook.write(folder, plan, "study", roster, address=Address.of("superlink.example:443"))
     return folder, plan, roster
 
 
 def homes(folder):
-    return [folder / "server", *sorted((folder / "clients").iterdir())]
+    return [folder / "server", *sorted((folder / "clients").iterdir()), *folder.glob("decryptor")]
 
 
 def test_a_private_key_lies_in_its_owners_kit_and_in_no_other(written):
     folder, plan, _ = written
     private = {path: path.read_bytes().strip() for path in folder.rglob("*.key")}
-    assert len(private) == plan.clients + 2
+    assert len(private) == plan.clients + 2 + (plan.secure == "ckks")
     assert all(path.stat().st_mode & 0o077 == 0 for path in (*private, *homes(folder)))
     for home in homes(folder):
         contents = [path.read_bytes() for path in home.rglob("*") if path.is_file()]
@@ -69,6 +69,19 @@ def test_instructions_name_every_file_and_all_that_is_to_be_compared(written):
         assert plan.digest in text
         assert "`superlink.example:443`" in text
         assert "{{" not in text
+
+
+def test_where_the_server_asks_is_where_the_decryptor_listens_if_there_is_one(written):
+    folder, plan, _ = written
+    command = (folder / "server" / "README.md").read_text().partition("## 5. Run")[2]
+    if plan.secure == "mask":
+        assert "decryptor" not in command
+        assert not (folder / "decryptor").exists()
+        return
+    (asked,) = re.findall(r'decryptor="(\S+)"', command)
+    service = (folder / "decryptor" / "securefed-decryptor.service").read_text()
+    assert f"--socket {asked} --user securefed-server" in service
+    assert f"RuntimeDirectory={Path(asked).parent.name}\n" in service
 
 
 @pytest.mark.parametrize(
@@ -107,7 +120,11 @@ def test_systemd_finds_no_fault_with_the_services_and_little_that_they_are_expos
     services = [*settled(home, tmp_path)]
     assert {path.name for path in services} == {"securefed-agent.service", "securefed-supernode.service"}
     (server,) = settled(written[0] / "server", Path(shutil.copytree(home, tmp_path / "server")))
-    for path, most in zip((*sorted(services), server), (15, 25, 25), strict=True):
+    decryptor = settled(written[0] / "decryptor", Path(shutil.copytree(home, tmp_path / "decryptor")))
+    for path, most in [
+        *zip((*sorted(services), server), (15, 25, 25), strict=True),
+        *((path, 15) for path in decryptor),
+    ]:
         checked = subprocess.run([SYSTEMD, "verify", path], capture_output=True, text=True, check=False)
         assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
         # In tenths, of 100.
