@@ -4,8 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, final
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is left of a message once it is gone: enough to recognise it.
+
+    Attributes:
+        size: Its bytes.
+        sha256: Their SHA-256, 64 hexadecimal digits.
+    """
+
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, message: bytes) -> Self:
+        """Look at a message."""
+        return cls(len(message), hashlib.sha256(message).hexdigest())
 
 
 @final
@@ -31,9 +51,13 @@ class Lines:
     def message(self, number: int, *message: *tuple[str, str, str, bytes]) -> None:
         """Write down a message of a round: its phase, client, direction, size and SHA-256."""
         phase, client, direction, content = message
-        digest = hashlib.sha256(content).hexdigest()
-        size = len(content)
-        self.append(round=number, phase=phase, client=client, direction=direction, bytes=size, sha256=digest)
+        self.seen(number, phase, client, direction, Seen.of(content))
+
+    def seen(self, number: int, *message: *tuple[str, str, str, Seen]) -> None:
+        """Write down a message of a round that is gone already."""
+        phase, client, direction, seen = message
+        sizes = {"bytes": seen.size, "sha256": seen.sha256}
+        self.append(round=number, phase=phase, client=client, direction=direction, **sizes)
 
     def __enter__(self) -> Self:
         """Return the file."""

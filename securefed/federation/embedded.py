@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, final
 
 from securefed.errors import SecureFedError
-from securefed.federation.transport import Dropout, Exchange, Reason, Transport
+from securefed.federation.transport import Dropout, Exchange, Keep, Reason, Tally, Transport
 
 
 class Party(Protocol):
@@ -42,20 +41,16 @@ class EmbeddedTransport(Transport):
     before: Fault = field(default=faultless)
     after: Fault = field(default=faultless)
 
-    def exchange(self, phase: str, requests: Mapping[str, bytes], *, deadline: float) -> Exchange:
+    def exchange(self, phase: str, requests: Mapping[str, bytes], keep: Keep, *, deadline: float) -> Exchange:
         """Ask one client after the other; see :class:`Transport`. The deadline is nobody's: nobody is waited for."""
-        start = time.perf_counter()
-        replies: dict[str, bytes] = {}
-        dropped: dict[str, Dropout] = {}
+        tally = Tally(keep)
         for name in sorted(requests):
-            outcome = self.before(phase, name) or self._answer(name, requests[name])
-            if not isinstance(outcome, Dropout):
-                outcome = self.after(phase, name) or outcome
-            if isinstance(outcome, Dropout):
-                dropped[name] = outcome
-            else:
-                replies[name] = outcome
-        return Exchange.of(requests, replies, dropped, seconds=time.perf_counter() - start)
+            tally.came(name, self._outcome(phase, name, tally.sent(name, requests[name])))
+        return tally.exchange(requests)
+
+    def _outcome(self, phase: str, name: str, request: bytes) -> bytes | Dropout:
+        outcome = self.before(phase, name) or self._answer(name, request)
+        return outcome if isinstance(outcome, Dropout) else self.after(phase, name) or outcome
 
     def _answer(self, name: str, request: bytes) -> bytes | Dropout:
         try:

@@ -120,13 +120,16 @@ class Job:
         folder.mkdir(exist_ok=True)
         missing = [name for name in task.plan.cohort if not (folder / f"{name}.jsonl").exists()]
         request = statement.ask(task.name, task.identity, task.roster)
-        exchange = transport.exchange(LEDGERS, dict.fromkeys(missing, request), deadline=deadlines.of(LEDGERS))
-        problems = {name: str(dropout) for name, dropout in exchange.dropped.items()}
-        for name, export in exchange.replies.items():
+        problems: dict[str, str] = {}
+
+        def keep(name: str, export: bytes) -> None:
             try:
                 _write(folder / f"{name}.jsonl", export, name=name, public=task.roster.clients[name])
             except (LedgerError, VerificationError) as error:
                 problems[name] = str(error)
+
+        exchange = transport.exchange(LEDGERS, dict.fromkeys(missing, request), keep, deadline=deadlines.of(LEDGERS))
+        problems |= {name: str(dropout) for name, dropout in exchange.dropped.items()}
         if problems:
             why = "; ".join(f"{name}: {problem}" for name, problem in sorted(problems.items()))
             raise ProtocolError(f"all rounds are over, ledgers are missing: run it again when they are there ({why})")

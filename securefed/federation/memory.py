@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, final
@@ -119,19 +120,25 @@ class Memory:
             self._database.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?)", (number, self.attempt(number) + 1))
             self._forget(first=0)
 
-    def answers(self, place: int) -> dict[str, bytes] | None:
+    def answers(self, place: int) -> Answers | None:
         """Return the answers of the round's phase at ``place``, or None if that phase is not over."""
-        if self._database.execute("SELECT 1 FROM phase WHERE place = ?", (place,)).fetchone() is None:
-            return None
-        rows = self._database.execute("SELECT client, answer FROM answer WHERE phase = ? ORDER BY client", (place,))
-        return dict(rows.fetchall())
+        over = self._database.execute("SELECT 1 FROM phase WHERE place = ?", (place,)).fetchone()
+        return Answers(self._database, place) if over else None
 
-    def close_phase(self, place: int, answers: Mapping[str, bytes]) -> None:
-        """Write down that a phase is over: who answered what. Who is not in it has dropped out for good."""
+    @contextmanager
+    def phase(self, place: int) -> Iterator[Callable[[str, bytes], None]]:
+        """Yield what takes one client's answer of a phase, straight to the disk; the phase is over at the end.
+
+        It is one transaction: if the process dies or an error ends it, no answer of the phase was ever there and it
+        is asked again. Once it is over, who is not in it has dropped out for good.
+        """
+
+        def keep(name: str, answer: bytes) -> None:
+            self._database.execute("INSERT INTO answer VALUES (?, ?, ?)", (place, name, answer))
+
         with self._writing():
             self._database.execute("INSERT INTO phase VALUES (?)", (place,))
-            rows = [(place, name, answer) for name, answer in sorted(answers.items())]
-            self._database.executemany("INSERT INTO answer VALUES (?, ?, ?)", rows)
+            yield keep
 
     def close(self) -> None:
         """Let another process use the file."""
@@ -154,6 +161,32 @@ class Memory:
 
     def _writing(self) -> _Writing:
         return _Writing(self._database)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers(Mapping[str, bytes]):
+    """The answers of a phase that is over, by client, sorted; each is read when it is looked up, and kept by nobody."""
+
+    database: sqlite3.Connection = field(repr=False)
+    place: int
+
+    def __getitem__(self, name: str) -> bytes:
+        """Read one answer."""
+        found = self.database.execute("SELECT answer FROM answer WHERE phase = ? AND client = ?", (self.place, name))
+        if (row := found.fetchone()) is None:
+            raise KeyError(name)
+        return bytes(row[0])
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names of those who answered."""
+        rows = self.database.execute("SELECT client FROM answer WHERE phase = ? ORDER BY client", (self.place,))
+        return iter([name for (name,) in rows])
+
+    def __len__(self) -> int:
+        """Return how many answered."""
+        (count,) = self.database.execute("SELECT count(*) FROM answer WHERE phase = ?", (self.place,)).fetchone()
+        return int(count)
 
 
 def _packed(done: Finished) -> bytes:

@@ -78,7 +78,7 @@ class Notes:
         self._watch.seconds["exchange"] = self._watch.seconds.get("exchange", 0.0) + exchange.seconds
         for direction, messages in (("request", exchange.requests), ("answer", exchange.replies)):
             for name, message in messages.items():
-                self._messages.message(number, phase, name, direction, message)
+                self._messages.seen(number, phase, name, direction, message)
 
     def round(self, done: Finished) -> None:
         """Note a round that is over: its record, and how good the adapter is."""

@@ -15,8 +15,8 @@ the decryptor has signed the context.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Self, final
 
 import numpy as np
@@ -78,6 +78,32 @@ class Opening:
             raise Malformed("the task's name is not UTF-8") from error
         kept = _unpacked(packed)
         return cls(number, attempt, deal, dealt, task=name, plan=plan, previous=previous, kept=kept, frame=frame)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Openings(Mapping[str, bytes]):
+    """The first requests of a round, each made when it is looked up: the adapter is not in memory once a client.
+
+    Attributes:
+        opening: What everybody is told.
+        frames: Whose frame goes with it.
+    """
+
+    opening: Opening
+    frames: Mapping[str, bytes]
+
+    def __getitem__(self, name: str) -> bytes:
+        """Return one client's request."""
+        return replace(self.opening, frame=self.frames[name]).to_bytes()
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names."""
+        return iter(self.frames)
+
+    def __len__(self) -> int:
+        """Return how many clients are asked."""
+        return len(self.frames)
 
 
 def _unpacked(packed: bytes) -> dict[str, npt.NDArray[np.float64]]:

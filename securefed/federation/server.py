@@ -8,8 +8,8 @@ agents that have answered give the same answers again. No round is lost with it,
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, final
 
 from securefed.aggregation.desk import Dealt
@@ -23,8 +23,8 @@ from securefed.aggregation.session import Session
 from securefed.errors import ConfigError, ThresholdError
 from securefed.federation.deadlines import Deadlines
 from securefed.federation.gate import RemoteDecryptor
-from securefed.federation.memory import DEALING, Finished, Memory
-from securefed.federation.opening import Opening
+from securefed.federation.memory import DEALING, Answers, Finished, Memory
+from securefed.federation.opening import Opening, Openings
 from securefed.federation.transport import Exchange, Transport
 from securefed.plan import Plan
 from securefed.rounds import Round, ServerState, deal_of, parameters_of
@@ -163,15 +163,13 @@ class Server:
             self.memory.finish(over, deal_goes_on=carried.role.goes_on)
             return done, carried.role.dealt if carried.role.goes_on else None
 
-    def answers(self, number: int, phase: str, place: int, requests: dict[str, bytes]) -> dict[str, bytes]:
-        """Return a phase's answers: those on disk if it was over before this process started."""
-        if (known := self.memory.answers(place)) is not None:
-            return known
-        exchange = self.transport.exchange(phase, requests, deadline=self.deadlines.of(phase))
-        self.deadlines.learn(phase, exchange)
-        self.observe(number, phase, exchange)
-        answers = dict(exchange.replies)
-        self.memory.close_phase(place, answers)
+    def answers(self, number: int, phase: str, place: int, requests: Mapping[str, bytes]) -> Answers:
+        """Return a phase's answers from the disk, where they go as they arrive if the phase was not over before."""
+        while (answers := self.memory.answers(place)) is None:
+            with self.memory.phase(place) as keep:
+                exchange = self.transport.exchange(phase, requests, keep, deadline=self.deadlines.of(phase))
+                self.deadlines.learn(phase, exchange)
+                self.observe(number, phase, exchange)
         return answers
 
     def _encrypted(self, number: int) -> Round:
@@ -207,8 +205,7 @@ class Server:
             kept=state.adapter.kept(),
             frame=b"",
         )
-        requests = {name: replace(opening, frame=frame).to_bytes() for name, frame in role.requests().items()}
-        role.collect(self.answers(number, role.phase, 0, requests))
+        role.collect(self.answers(number, role.phase, 0, Openings(opening, role.requests())))
         moved = state.moved(task.plan, task.plan.encoding.decode(role.total()))
         return Round(moved, role.survivors, (), role.head)
 
@@ -249,11 +246,10 @@ class _Sum:
         """Carry every phase, and return what the round leaves behind."""
         role, first = self.role, self._place
         for place in itertools.count(first):
-            if not (requests := role.requests()):
+            if not (frames := role.requests()):
                 break
             self.phase = role.phase
-            if place == first:
-                requests = {name: self._opened(frame) for name, frame in requests.items()}
+            requests = Openings(self._opening, frames) if place == first else frames
             role.collect(self._server.answers(self._number, self.phase, place, requests))
         plan = self._server.task.plan
         return Round(
@@ -262,6 +258,3 @@ class _Sum:
             transcript=tuple(role.transcript.lines),
             head=role.transcript.head,
         )
-
-    def _opened(self, frame: bytes) -> bytes:
-        return replace(self._opening, frame=frame).to_bytes()

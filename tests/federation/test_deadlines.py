@@ -4,18 +4,35 @@ import pytest
 
 from securefed.errors import ConfigError
 from securefed.federation.deadlines import ROOM, Deadlines
-from securefed.federation.transport import Dropout, Exchange, Reason
+from securefed.federation.transport import Dropout, Exchange, Reason, Tally
 
 
 def took(seconds, **dropped):
-    return Exchange.of({"a": b"12", "b": b"345"}, {"a": b"6"}, {"b": Dropout(Reason.GONE)} | dropped, seconds=seconds)
+    return Exchange({}, {}, {"b": Dropout(Reason.GONE)} | dropped, seconds)
 
 
 def test_everybody_who_was_asked_has_answered_or_dropped_out_with_a_reason():
-    found = Exchange.of(dict.fromkeys("abc", b"12"), {"c": b"345", "a": b""}, {"a": Dropout(Reason.GONE)}, seconds=1.0)
+    kept = []
+    tally = Tally(lambda *answer: kept.append(answer))
+    for name in "cab":
+        assert tally.sent(name, b"12") == b"12"
+    for name, outcome in {"c": b"345", "d": Dropout(Reason.GONE), "a": b""}.items():
+        tally.came(name, outcome)
+    found = tally.exchange("bdac")
+
+    assert kept == [("c", b"345"), ("a", b"")]
     assert list(found.replies) == ["a", "c"]
-    assert found.dropped == {"b": Dropout(Reason.SILENT)}
+    assert found.dropped == {"b": Dropout(Reason.SILENT), "d": Dropout(Reason.GONE)}
     assert (found.sent, found.received) == (6, 3)
+
+
+def test_whatever_comes_after_a_clients_answer_is_not_kept():
+    kept = {}
+    tally = Tally(kept.__setitem__)
+    for outcome in (b"first", b"second", Dropout(Reason.FAILED)):
+        tally.came("a", outcome)
+    assert kept == {"a": b"first"}
+    assert not tally.exchange("a").dropped
 
 
 def test_a_phase_gets_room_beyond_the_longest_it_ever_took():

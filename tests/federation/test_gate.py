@@ -9,6 +9,7 @@ from securefed.aggregation.refusals import Malformed, WrongContext
 from securefed.aggregation.wire import encode
 from securefed.errors import ConfigError, ProtocolError, ThresholdError
 from securefed.federation import gate, kits
+from securefed.federation.deadlines import Deadlines
 from securefed.federation.embedded import EmbeddedTransport
 from securefed.federation.gate import MAGIC, Asked, Gate
 from securefed.federation.memory import Memory
@@ -55,7 +56,7 @@ def test_a_server_killed_before_or_after_the_release_goes_on_and_nothing_is_char
         if place == "released":
             patch.setattr(Memory, "finish", kill)
         if place == "answered":
-            patch.setattr(Memory, "close_phase", kill)
+            patch.setattr(Deadlines, "learn", kill)
         fault = {"before": lambda _, name: kill() if name == "client-3" else None} if place == "asked" else {}
         with pytest.raises(Killed):
             end(parties, EmbeddedTransport(parties.agents, **fault))

@@ -25,11 +25,11 @@ class Dying(Transport):
     def __init__(self, parties, moment, asked):
         self.inner, self.moment, self.asked, self.masked = EmbeddedTransport(parties), moment, asked, 0
 
-    def exchange(self, phase, requests, *, deadline):
+    def exchange(self, phase, requests, keep, *, deadline):
         self.masked += phase == "mask"
         if (max(self.masked, 1), phase) != self.moment:
-            return self.inner.exchange(phase, requests, deadline=deadline)
-        self.inner.exchange(phase, dict(list(requests.items())[: self.asked]), deadline=deadline)
+            return self.inner.exchange(phase, requests, keep, deadline=deadline)
+        self.inner.exchange(phase, dict(list(requests.items())[: self.asked]), keep, deadline=deadline)
         raise Killed
 
 
@@ -95,7 +95,7 @@ def test_masked_vectors_are_on_the_servers_disk_no_longer_than_their_round(feder
 
 def kept(parties):
     with Memory(parties.folder / "server", digest=bytes.fromhex(parties.plan.digest), task="run") as memory:
-        return [memory.answers(place) for place in range(5)]
+        return [None if (answers := memory.answers(place)) is None else dict(answers) for place in range(5)]
 
 
 ALONE = (*PHASES, "reveal")

@@ -7,17 +7,17 @@ matched by the id of the message that they answer: a dead node's error comes fro
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, final
 
-from flwr.app import Message, RecordDict
+from flwr.app import Message
 from flwr.common.constant import ErrorCode
 
 from securefed.aggregation.identity import Roster
 from securefed.errors import ProtocolError, ThresholdError
 from securefed.federation import greeting
 from securefed.federation.flower.records import QUERY, refusal, unwrap, wrap
-from securefed.federation.transport import LEDGERS, Dropout, Exchange, Reason, Transport
+from securefed.federation.transport import LEDGERS, Dropout, Exchange, Keep, Reason, Tally, Transport
 from securefed.rng import Source
 
 if TYPE_CHECKING:
@@ -28,6 +28,12 @@ POLL = 0.1
 
 GRACE = 5.0
 """Seconds that a message lives longer than it is waited for."""
+
+PUSHED = 64 * 2**20
+"""Bytes of requests after which a portion is pushed: so many requests are in memory at once, and no more."""
+
+PULLED = 16
+"""How many answers are asked for at once: no more are in memory."""
 
 REFRESH = ("advertise", "mask", LEDGERS)
 """Phases before which clients that were lost are looked for again: those that open a round, and the last one."""
@@ -73,25 +79,22 @@ class GridTransport(Transport):
             raise ThresholdError(survivors=len(found), threshold=least)
         return found
 
-    def exchange(self, phase: str, requests: Mapping[str, bytes], *, deadline: float) -> Exchange:
+    def exchange(self, phase: str, requests: Mapping[str, bytes], keep: Keep, *, deadline: float) -> Exchange:
         """Push a phase's requests and pull the answers; see :class:`Transport`."""
-        start = time.monotonic()
+        tally = Tally(keep)
         if phase in REFRESH and requests.keys() - self._nodes.keys():
             self._greet(least=1, patience=min(deadline, RETURN))
-        contents = {name: wrap(request) for name, request in requests.items() if name in self._nodes}
-        answers = self._ask({self._nodes[name]: content for name, content in contents.items()}, phase, deadline)
-        replies: dict[str, bytes] = {}
-        dropped = {name: Dropout(Reason.GONE, "no node answers for it") for name in requests.keys() - contents.keys()}
-        for name in contents:
-            match outcome_of(answers.get(self._nodes[name])):
-                case bytes() as reply:
-                    replies[name] = reply
-                case Dropout() as dropout:
-                    dropped[name] = dropout
-        for name in dropped:
+        names = {self._nodes[name]: name for name in requests if name in self._nodes}
+        for name in requests.keys() - self._nodes.keys():
+            tally.came(name, Dropout(Reason.GONE, "no node answers for it"))
+        outgoing = ((node, tally.sent(name, requests[name])) for node, name in names.items())
+        for node, outcome in self._ask(outgoing, phase, deadline):
+            tally.came(names[node], outcome)
+        exchange = tally.exchange(requests)
+        for name in exchange.dropped:
             # It may come back as another node.
             self._nodes.pop(name, None)
-        return Exchange.of(requests, replies, dropped, seconds=time.monotonic() - start)
+        return exchange
 
     def _greet(self, *, least: int, patience: float) -> None:
         """Ask nodes that nobody is known to be behind who is there."""
@@ -99,35 +102,51 @@ class GridTransport(Transport):
         if len(strangers) < least:
             return
         question = greeting.challenge(self._rng.bytes(greeting.NONCE))
-        for node, reply in self._ask(dict.fromkeys(strangers, wrap(question)), "greet", patience).items():
-            answer = outcome_of(reply)
+        for node, answer in self._ask(((node, question) for node in strangers), "greet", patience):
             name = greeting.recognise(question, answer, self._roster) if isinstance(answer, bytes) else None
             if name is not None:
                 self._nodes[name] = node
 
-    def _ask(self, contents: Mapping[int, RecordDict], group: str, deadline: float) -> dict[int, Message]:
-        """Return the replies that came before the deadline, by the node that was asked."""
-        end = time.monotonic() + deadline
-        outgoing = [
-            Message(content, dst_node_id=node, message_type=QUERY, group_id=group, ttl=deadline + GRACE)
-            for node, content in contents.items()
-        ]
-        ids = dict(zip(self._grid.push_messages(outgoing), contents, strict=True))
-        replies: dict[int, Message] = {}
-        while len(replies) < len(ids):
-            for reply in self._grid.pull_messages([id_ for id_, node in ids.items() if node not in replies]):
-                replies[ids[reply.metadata.reply_to_message_id]] = reply
+    def _ask(
+        self, requests: Iterable[tuple[int, bytes]], group: str, deadline: float
+    ) -> Iterator[tuple[int, bytes | Dropout]]:
+        """Yield what comes before the deadline, with the node that was asked; no more is held than one portion."""
+        end, waiting = time.monotonic() + deadline, dict[str, int]()
+        for portion in portions(requests):
+            messages = [
+                Message(wrap(request), dst_node_id=node, message_type=QUERY, group_id=group, ttl=deadline + GRACE)
+                for node, request in portion
+            ]
+            nodes = (node for node, _ in portion)
+            waiting |= zip(self._grid.push_messages(messages), nodes, strict=True)
+        while waiting:
+            ids = tuple(waiting)
+            for first in range(0, len(ids), PULLED):
+                for reply in self._grid.pull_messages(ids[first : first + PULLED]):
+                    if (node := waiting.pop(reply.metadata.reply_to_message_id, None)) is not None:
+                        yield node, outcome_of(reply)
             if time.monotonic() >= end:
                 break
-            if len(replies) < len(ids):
+            if waiting:
                 time.sleep(POLL)
-        return replies
 
 
-def outcome_of(reply: Message | None) -> bytes | Dropout:
+def portions(requests: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+    """Yield requests in portions: each ends with the request that makes it as large as :data:`PUSHED`."""
+    portion: list[tuple[int, bytes]] = []
+    size = 0
+    for node, request in requests:
+        portion.append((node, request))
+        size += len(request)
+        if size >= PUSHED:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
+
+
+def outcome_of(reply: Message) -> bytes | Dropout:
     """Return an answer, or which of the ways to be missing it is."""
-    if reply is None:
-        return Dropout(Reason.SILENT)
     if reply.has_error():
         reason = Reason.GONE if reply.error.code in _GONE else Reason.FAILED
         return Dropout(reason, f"code {reply.error.code}: {reply.error.reason}")

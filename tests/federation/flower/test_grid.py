@@ -71,6 +71,11 @@ class FakeGrid:
         return found
 
 
+def nobody(name, answer):
+    """Nobody answers."""
+    raise AssertionError(name)
+
+
 def reached(parties, **changes):
     fake = FakeGrid(parties.agents, **changes)
     transport = GridTransport(fake, parties.members.roster, rng=secure())
@@ -134,7 +139,7 @@ def test_a_refusal_is_a_dropout_that_says_why(federate):
     parties = federate(toys.plan(rounds=1))
     _, transport = reached(parties)
     transport.find(parties.plan.cohort, least=5, deadline=5)
-    found = transport.exchange("mask", {"client-1": b"give me data"}, deadline=1)
+    found = transport.exchange("mask", {"client-1": b"give me data"}, nobody, deadline=1)
 
     assert found.dropped["client-1"].reason is Reason.REFUSED
     assert "OutOfTurn" in found.dropped["client-1"].detail
@@ -145,7 +150,7 @@ def test_a_client_that_comes_back_as_another_node_is_found_again(federate):
     fake, transport = reached(parties)
     transport.find(parties.plan.cohort, least=5, deadline=5)
     (number,) = [number for number, name in fake.nodes.items() if name == "client-3"]
-    transport.exchange("reveal", {"client-3": b"?"}, deadline=1)
+    transport.exchange("reveal", {"client-3": b"?"}, nobody, deadline=1)
     fake.nodes[7] = fake.nodes.pop(number)
 
     assert all(survivors == parties.plan.cohort for _, survivors in ends(parties, transport))
@@ -166,8 +171,42 @@ def test_messages_do_not_outlive_their_phase(federate):
     parties = federate(toys.plan(rounds=1))
     fake, transport = reached(parties)
     transport.find(parties.plan.cohort, least=5, deadline=5)
-    transport.exchange("mask", {"client-1": b"?"}, deadline=30)
+    transport.exchange("mask", {"client-1": b"?"}, nobody, deadline=30)
     assert fake.pushed[-1].metadata.ttl == 30 + grid.GRACE
+
+
+def test_no_more_is_pushed_or_pulled_at_once_than_a_portion(federate, monkeypatch):
+    parties = federate(toys.plan(rounds=1))
+    monkeypatch.setattr(grid, "PUSHED", 25)
+    monkeypatch.setattr(grid, "PULLED", 2)
+    fake, transport = reached(parties)
+    transport.find(parties.plan.cohort, least=5, deadline=5)
+    at_once = {"pushed": [], "pulled": []}
+    for name in parties.agents:
+        parties.agents[name] = SimpleNamespace(answer=lambda request: request + b"!")
+    push, pull = fake.push_messages, fake.pull_messages
+    fake.push_messages = lambda messages: at_once["pushed"].append(len(messages)) or push(messages)
+    fake.pull_messages = lambda ids: at_once["pulled"].append(len(ids)) or pull(ids)
+    kept = {}
+    found = transport.exchange("mask", dict.fromkeys(parties.plan.cohort, b"ten bytes."), kept.__setitem__, deadline=5)
+
+    assert kept == dict.fromkeys(parties.plan.cohort, b"ten bytes.!")
+    assert at_once == {"pushed": [3, 2], "pulled": [2, 2, 1]}
+    assert (found.sent, found.received) == (50, 55)
+
+
+def test_an_answer_to_nothing_that_was_asked_is_not_listened_to(federate):
+    parties = federate(toys.plan(rounds=1))
+    fake, transport = reached(parties)
+    transport.find(parties.plan.cohort, least=5, deadline=5)
+    for name in parties.agents:
+        parties.agents[name] = SimpleNamespace(answer=lambda request: b"here")
+    pull = fake.pull_messages
+    fake.pull_messages = lambda ids: 2 * pull(ids)
+    kept = []
+    transport.exchange("mask", {"client-1": b"?", "client-2": b"?"}, lambda *of: kept.append(of), deadline=5)
+
+    assert sorted(kept) == [("client-1", b"here"), ("client-2", b"here")]
 
 
 @pytest.mark.parametrize("size", [0, 1, 10**6])
