@@ -105,9 +105,9 @@ def starting() -> Iterator[Callable[[Process], Process]]:
 
 def end(parties: Sequence[Process]) -> None:
     """End processes and their children side by side: asked first, killed if they do not listen."""
-    trees = [party.tree() for party in parties]
-    found = list(chain.from_iterable(trees))
-    _send([first for first, *_ in filter(None, trees)], signal.SIGTERM)
+    # A SuperExec whose SuperNode alone is asked looks for it until it is killed.
+    found = list(chain.from_iterable(party.tree() for party in parties))
+    _send(found, signal.SIGTERM)
     deaf = [other for each in _left(found) for other in stopped_tree(each.pid)]
     _send(deaf, signal.SIGKILL)
     _left(deaf)

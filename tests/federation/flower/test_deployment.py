@@ -101,6 +101,7 @@ def until_the_superlink_is_killed(running, node):
         running.supernodes[node].kill()
         yield dropped
         dropped |= until(running, 1, "mask")
+        time.sleep(1)  # killed while it takes a message in, Flower looks for the rest of that message for a minute
         running.superlink.kill()
         with pytest.raises(SecureFedError, match="has not ended well"):
             run.result()
@@ -122,8 +123,9 @@ def until_the_end(running, agent):
         running.agents[agent].kill()
         time.sleep(0.5)
         shutil.copy(running.folder / "run" / "resume" / "server.sqlite", running.folder / "amid.sqlite")
-        dropped = until(running, 2, "agree")
+        deployment.wait(lambda: "no agent answers" in running.supernodes[agent].log.read_text(), running.superlink)
         running.agents[agent].start()
+        dropped = until(running, 2, "agree")
         until(running, 2, "reveal")
         yield dropped
         deployment.wait(lambda: deployment.answers(running.sockets[agent]), running.agents[agent])

@@ -12,12 +12,13 @@ from securefed.federation.flower.processes import Process, is_alive, starting
 
 SLOW = """
 import signal, subprocess, sys, time
-signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), sys.exit()))
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), sys.exit()))
 print("up", flush=True)
 time.sleep(60)
 """
-"""A party that takes a second to end, and whose child does not listen to its parent's signals."""
+"""A party that takes half a second to end, and whose child does not listen."""
 
 
 @pytest.fixture
