@@ -82,6 +82,9 @@ def test_where_the_server_asks_is_where_the_decryptor_listens_if_there_is_one(wr
     service = (folder / "decryptor" / "securefed-decryptor.service").read_text()
     assert f"--socket {asked} --user securefed-server" in service
     assert f"RuntimeDirectory={Path(asked).parent.name}\n" in service
+    for home in homes(folder):
+        if home != folder / "server":
+            assert "administ" in " ".join(re.findall(r"\*\*([^*]+)\*\*", (home / "README.md").read_text()))
 
 
 @pytest.mark.parametrize(
