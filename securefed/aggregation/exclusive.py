@@ -11,7 +11,8 @@ from securefed.errors import ConfigError
 def opened(path: Path, schema: str) -> sqlite3.Connection:
     """Open a file, made if need be for its owner's eyes only, until the connection is closed or its process ends.
 
-    What is deleted in it is overwritten, not only forgotten.
+    What is deleted in it is overwritten, not only forgotten; the rollback journal, where SQLite notes it meanwhile, is
+    emptied.
 
     Args:
         path: The file.
@@ -26,6 +27,7 @@ def opened(path: Path, schema: str) -> sqlite3.Connection:
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA synchronous = FULL")
         database.execute("PRAGMA secure_delete = ON")
+        database.execute("PRAGMA journal_size_limit = 0")
         database.executescript(f"BEGIN EXCLUSIVE; {schema} COMMIT;")
     except sqlite3.DatabaseError as error:
         database.close()

@@ -73,3 +73,15 @@ def test_a_phase_that_nobody_answered_is_over_too(tmp_path):
         with memory.phase(0):
             pass
         assert dict(memory.answers(0)) == {}
+
+
+def test_an_answer_that_is_forgotten_is_in_no_file_even_while_the_server_goes_on(tmp_path):
+    def where():
+        return [path.name for path in tmp_path.iterdir() if b"masked vector" in path.read_bytes()]
+
+    with Memory(tmp_path / "memory", digest=bytes(32), task="run") as memory:
+        with memory.phase(2) as keep:
+            keep("client-1", 10_000 * b"masked vector")
+        assert where() == ["memory"]
+        memory.give_up(1)
+        assert where() == []
