@@ -91,13 +91,13 @@ class _Module(torch.nn.Module):
 
     def __init__(self, cache: CacheFL) -> None:
         super().__init__()
-        self.public = cache
+        self.public, self.values = cache, cache.values
         self.cache = torch.nn.Linear(DIM, len(cache.keys), bias=False, dtype=torch.float64)
         self.cache.weight = torch.nn.Parameter(cache.keys.clone())
 
     def forward(self, features: Tensor) -> Tensor:
         affinity = torch.exp(-(self.public.beta - self.public.beta * self.cache(features)))
-        return self.public.zero_shot(features) + self.public.alpha * affinity @ self.public.values
+        return self.public.zero_shot(features) + self.public.alpha * affinity @ self.values
 
 
 def _autograd(cache: CacheFL, features: Tensor, labels: Tensor) -> None:

@@ -215,14 +215,14 @@ class _Keys(torch.nn.Module):
 
     def __init__(self, adapter: CacheFL) -> None:
         super().__init__()
-        self.public = adapter
+        self.public, self.values = adapter, adapter.values
         keys, dim = adapter.keys.shape
         self.cache = torch.nn.Linear(dim, keys, bias=False, dtype=torch.float64)
         self.cache.weight = torch.nn.Parameter(adapter.keys.clone())
 
     def forward(self, mapped: Tensor, zero_shot: Tensor) -> Tensor:
         affinity = torch.exp(-self.public.beta * (1 - self.cache(mapped)))
-        return zero_shot + self.public.alpha * affinity @ self.public.values
+        return zero_shot + self.public.alpha * affinity @ self.values
 
 
 def _noisy_sum(adapter: CacheFL, features: Tensor, labels: Tensor, clip_norm: float, stddev: float) -> np.ndarray:
