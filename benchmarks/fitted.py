@@ -1,9 +1,10 @@
-"""What a masked sum costs a client and the server, fitted on the sums that benchmarks/engine.py measured.
+"""What a masked sum costs a client and the server, fitted on what benchmarks/engine.py and server_memory.py measured.
 
 Seconds are sums of what the protocol does, each part with one coefficient, none of them negative, least squares of
 relative errors: a client does something for each neighbour and deal, each neighbour and round, each coordinate of each
 neighbour's mask; the server something for each client, each coordinate, each share that it opens, and for each
-neighbour of a client that left the mask that it takes off. Bytes are not fitted: the sizes of frames are public
+neighbour of a client that left the mask that it takes off. What the server holds is so much for each coordinate, each
+client and each neighbour of a client. Bytes on the wire are not fitted: the sizes of frames are public
 (docs/wire-format.md).
 """
 
@@ -44,6 +45,13 @@ SERVER: dict[str, Callable[[Row], float]] = {
 }
 """What the server's milliseconds for each client of the cohort are made of."""
 
+MEMORY: dict[str, Callable[[Row], float]] = {
+    "each coordinate": lambda row: row["dim"],
+    "each client": lambda row: row["clients"],
+    "each neighbour of a client": lambda row: row["clients"] * row["neighbours"],
+}
+"""What the bytes that the server holds are made of."""
+
 DEALT_UP, EVERY_UP = (Kind.ADVERT, Kind.SHARES), (Kind.MASKED, Kind.AGREEMENT, Kind.REVEAL)
 
 DEALT_DOWN, EVERY_DOWN = (Kind.KEYS, Kind.INBOX), (Kind.PLAN, Kind.SURVIVORS, Kind.SIGNATURES)
@@ -52,27 +60,26 @@ DEALT_DOWN, EVERY_DOWN = (Kind.KEYS, Kind.INBOX), (Kind.PLAN, Kind.SURVIVORS, Ki
 @final
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Milliseconds as a sum of parts.
+    """Milliseconds, or bytes, as a sum of parts.
 
     Attributes:
         parts: What a row is charged for, by name.
-        milliseconds: What each costs, by name.
+        costs: What each costs, by name.
         worst: Largest relative error on the rows that it was fitted on.
     """
 
     parts: Mapping[str, Callable[[Row], float]]
-    milliseconds: Mapping[str, float]
+    costs: Mapping[str, float]
     worst: float
 
     def __call__(self, row: Row) -> float:
-        """Return the milliseconds of a case."""
-        return sum(cost * self.parts[name](row) for name, cost in self.milliseconds.items())
+        """Return what a case costs."""
+        return sum(cost * self.parts[name](row) for name, cost in self.costs.items())
 
 
-def fit(rows: Sequence[Row], milliseconds: Sequence[float], parts: Mapping[str, Callable[[Row], float]]) -> Fit:
+def fit(rows: Sequence[Row], known: Sequence[float], parts: Mapping[str, Callable[[Row], float]]) -> Fit:
     """Return the least-squares fit of relative errors with no coefficient below zero."""
-    known = np.array(milliseconds)
-    matrix = np.array([[part(row) for part in parts.values()] for row in rows]) / known[:, None]
+    matrix = np.array([[part(row) for part in parts.values()] for row in rows]) / np.array(known)[:, None]
     costs, _ = nnls(matrix, np.ones(len(rows)))
     worst = float(np.abs(matrix @ costs - 1).max())
     return Fit(parts, dict(zip(parts, map(float, costs), strict=True)), worst)
@@ -86,6 +93,11 @@ def client(rows: Sequence[Row]) -> Fit:
 def server(rows: Sequence[Row]) -> Fit:
     """Return the fit of the server's milliseconds in one round, for each client of the cohort."""
     return fit(rows, [1000 * row["server_seconds"] / row["clients"] for row in rows], SERVER)
+
+
+def memory(rows: Sequence[Row]) -> Fit:
+    """Return the fit of the bytes that the server holds in a round in which keys are dealt."""
+    return fit(rows, [row["server_bytes"] for row in rows], MEMORY)
 
 
 def planned(clients: int, *, dim: int, leaving: float, rounds: int) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """What the federation server holds in a round, with more clients and longer vectors.
 
-Work: the first round of a federation, keys dealt and vectors added, carried by the federation's own server in a process
-of its own: it sends every client the adapter, 8 bytes a coordinate, and takes a masked vector of 32-bit words from
-each, over a transport of pipes. The clients are in another process; masks, keys and signatures are real, data is not:
-all add zeros. The server's database is on a disk. Figures are by how much the round raised the peak memory of the
-server's process, and how much everybody's adapters and vectors are together: what a server would hold that kept them.
-The floor is the sum and one vector.
+Work: the first round of a federation, keys dealt for eight rounds and vectors added, carried by the federation's own
+server in a process of its own: it sends every client the adapter, 8 bytes a coordinate, and takes a masked vector of
+32-bit words from each, over a transport of pipes. The clients are in another process; masks, keys and signatures are
+real, data is not: all add zeros. The server's database is on a disk. Figures are by how much the round raised the peak
+memory of the server's process, and how much everybody's adapters and vectors are together: what a server would hold
+that kept them. The floor is the sum and one vector.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from securefed.adapters.linear import LinearProbe
 from securefed.aggregation.identity import SERVER, Federation, Identity, Roster
 from securefed.aggregation.masked_client import MaskedClient
 from securefed.aggregation.session import Session
+from securefed.aggregation.topology import choose
 from securefed.federation.deadlines import Deadlines
 from securefed.federation.memory import Memory
 from securefed.federation.opening import Opening, is_opening
@@ -35,7 +36,7 @@ from securefed.plan import Plan
 from securefed.rng import secure, seeded
 from securefed.rounds import deal_of, parameters_of
 
-TASK, FEATURES, BITS = "memory", 99, 32
+TASK, FEATURES, BITS, ROUNDS = "memory", 99, 32, 8
 
 ADAPTER, VECTOR = 8, BITS // 8
 """Bytes of a coordinate on the wire."""
@@ -43,8 +44,12 @@ ADAPTER, VECTOR = 8, BITS // 8
 
 def run(quick: bool) -> dict[str, object]:
     """Measure and return the figures."""
-    cases = [(10, 10_000), (20, 10_000)] if quick else [(n, dim) for dim in (100_000, 1_000_000) for n in (25, 50, 100)]
-    return {"cases": [measured(clients, dim) for clients, dim in cases]}
+    small, whole = ((10, 10_000), (20, 10_000)), ((150, 10_000), (300, 10_000), *_LONG)
+    return {"cases": [measured(clients, dim) for clients, dim in (small if quick else whole)]}
+
+
+_LONG = tuple((clients, dim) for dim in (100_000, 1_000_000) for clients in (20, 60))
+"""Clients and coordinates: three times the clients along each length."""
 
 
 def measured(clients: int, dim: int) -> dict[str, object]:
@@ -54,28 +59,28 @@ def measured(clients: int, dim: int) -> dict[str, object]:
     return {
         "clients": clients,
         "dim": dim,
-        "server_megabytes": grown,
-        "floor_megabytes": (VECTOR + VECTOR) * dim / 1e6,
-        "everybodys_megabytes": clients * (ADAPTER + VECTOR) * dim / 1e6,
+        "neighbours": choose(clients, _plan(clients, dim).threshold).degree,
+        "server_bytes": grown,
+        "floor_bytes": 2 * VECTOR * dim,
+        "everybodys_bytes": clients * (ADAPTER + VECTOR) * dim,
     }
 
 
-def _serve(clients: int, dim: int) -> float:
-    """Carry one round; return the megabytes of 2^20 bytes by which it raised this process's peak."""
+def _serve(clients: int, dim: int) -> int:
+    """Carry one round; return the bytes by which it raised this process's peak."""
     plan, adapter, own = _plan(clients, dim), _adapter(dim), Federation.throwaway((), rng=secure()).server
-    with tempfile.TemporaryDirectory() as folder, _Piped(plan) as clients_there:
-        roster = clients_there.meet(own)
-        place = Path(folder) / "server"
-        with Memory(place, digest=bytes.fromhex(plan.digest), task=TASK) as memory:
+    with tempfile.TemporaryDirectory() as folder, _Piped(plan) as others:
+        task = Task(TASK, plan, others.meet(own), own, adapter)
+        with Memory(Path(folder) / "server", digest=bytes.fromhex(plan.digest), task=TASK) as memory:
+            server = Server(task, others, memory, Deadlines(longest=600))
             # From here on the peak is this round's: what loading libraries took is forgotten.
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
             before = peak_megabytes()
-            task = Task(TASK, plan, roster, own, adapter)
-            (done,) = Server(task, clients_there, memory, Deadlines(longest=600)).rounds()
+            done = next(server.rounds())
             grown = peak_megabytes() - before
     if done.survivors != plan.cohort:
         raise AssertionError("a client is missing")
-    return grown
+    return round(grown * 2**20)
 
 
 def _plan(clients: int, dim: int) -> Plan:
@@ -86,7 +91,9 @@ def _plan(clients: int, dim: int) -> Plan:
         feature_dim=FEATURES,
         adapter={"kind": "linear"},
         clients=clients,
-        rounds=1,
+        max_dropouts=clients // 10,
+        rounds=ROUNDS,
+        rounds_per_deal=ROUNDS,
         expected_records=clients,
         setting="none",
         epsilon=None,

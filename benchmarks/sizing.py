@@ -30,18 +30,15 @@ GIGABIT = 1e9 / 8
 ADAPTER = 8
 """Bytes of one of its coordinates on the wire."""
 
-MEMORY = 16e9
-"""Bytes of a server that is no large machine."""
-
 PATIENCE = 300.0
 """Seconds that a phase gets by default, at most."""
 
 HEAD = """# Sizing a federation
 
-Made by `python -m benchmarks.sizing` from `benchmarks/results/engine.json`. Sections whose title says *measured* hold
-figures of runs; those whose title says *computed* follow from a fit to them, or from sizes that are public, and nobody
-has run them. The largest cohort measured here has 1,000 clients; a sum of 10,000 is on the page of
-[performance](performance.md). Read the computed figures as orders of magnitude.
+Made by `python -m benchmarks.sizing` from `engine.json` and `server_memory.json` in `benchmarks/results`. Sections
+whose title says *measured* hold figures of runs; those whose title says *computed* follow from a fit to them, or from
+sizes that are public, and nobody has run them. The largest cohort measured here has 1,000 clients; a sum of 10,000 is
+on the page of [performance](performance.md). Read the computed figures as orders of magnitude.
 """
 
 ENGINES = """## Measured: one small federation on three engines
@@ -67,14 +64,26 @@ time, so plan for more dropouts than you expect.
 |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 """
 
+MEMORIES = """## Measured: what the server holds
+
+One round of the federation's own server in a process of its own, clients in another, keys dealt for 8 rounds, nobody
+leaves. Requests are made when they are sent and answers go to disk as they arrive, so the server holds neither
+everybody's adapters nor everybody's vectors: what both would be together stands beside it. It does hold sealed shares
+for each client and neighbour.
+
+| clients | coordinates | neighbours | the server's memory grew by | everybody's adapters and vectors |
+|---:|---:|---:|---:|---:|
+"""
+
 MODEL = """## Computed: the model
 
 Seconds are sums of what the protocol does, one coefficient for each part, fitted on {rows} measured cases of 150 to
 1,000 clients, {dims} coordinates and deals for 1 or 8 rounds. Bytes need no fit: sizes of frames are public
 ([wire format](wire-format.md)). The fit of a client's work misses a measured case by at most {client:.0%}, that of the
-server's by at most {server:.0%}. A part that the cases cannot tell apart from another may get nothing.
+server's by at most {server:.0%}; that of its memory, on the {held_rows} cases above, by at most {held:.0%}. A part
+that the cases cannot tell apart from another may get nothing.
 
-| who | for | ms |
+| who | for | costs |
 |---|---|---:|
 """
 
@@ -82,17 +91,19 @@ ROUND = """## Computed: one round
 
 Default threshold, {leaving:.0%} leave, keys dealt for {rounds} rounds, 32 bits; one core a party, a line of 1 Gbit/s
 at the server. A client receives the adapter, 8 bytes a coordinate, beside its frames. The server holds
-everybody's in the phase of the vectors, what it sends and what arrives. The longest time of a row is in bold.
+what the model says, and its disk the vectors until the round is over, and a copy while they are overwritten. The
+longest time of a row is in bold.
 
-| clients | coordinates | neighbours | a client sends | receives | its work | server's work | its line | it holds |
-|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+| clients | coordinates | neighbours | a client sends | receives | its work | server's work | line | memory | disk |
+|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 """
 
 FIRST = """## Computed: what breaks first
 
 {limits}
-* **The server's memory.** It holds {memory} from {fits:,} clients with {dim:,} coordinates on; the same answers go
-  into its own database, so that a killed server goes on.
+* **The server's memory and disk.** Vectors go to its disk, so that a killed server goes on, and through its memory one
+  by one: with {most_clients:,} clients of {dim:,} coordinates it holds {held} and its disk {disk}. What grows in
+  memory is sealed shares: {shares} for {million:,} clients of {least_dim:,} coordinates.
 * **The lists of who is there.** Every client is sent bitmaps of the cohort: they are {bitmaps} of what a client
   of a million receives beside the adapter, and their sum at the server grows with the square of the cohort.
 * **The SuperLink's database.** Every message goes through one SQLite file: {messages} a round of a million clients.
@@ -121,10 +132,11 @@ def text() -> str:
     """Return the page."""
     found = json.loads((RESULTS / "engine.json").read_text(encoding="utf-8"))
     rows = [*found["cohorts"], *found["points"]]
-    fits = fitted.client(rows), fitted.server(rows)
-    measured = [*_engines(found["engines"]), *_cohorts(found["cohorts"])]
+    cases = json.loads((RESULTS / "server_memory.json").read_text(encoding="utf-8"))["cases"]
+    fits = fitted.client(rows), fitted.server(rows), fitted.memory(cases)
+    measured = [*_engines(found["engines"]), *_cohorts(found["cohorts"]), *_memories(cases)]
     sized = {dim: [_sized(clients, dim, *fits) for clients in CLIENTS] for dim in DIMS}
-    return "\n".join([HEAD, *measured, *_model(rows, *fits), *_rounds(sized), _first(sized)])
+    return "\n".join([HEAD, *measured, *_model(rows, len(cases), *fits), *_rounds(sized), _first(sized)])
 
 
 def _engines(found: Mapping[str, Any]) -> Iterator[str]:
@@ -171,17 +183,30 @@ def _cohorts(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield COHORTS.format(seeds=rows[0]["survival_seeds"]) + "\n".join(lines) + "\n"
 
 
-def _model(rows: list[dict[str, Any]], client: fitted.Fit, server: fitted.Fit) -> Iterator[str]:
+def _memories(rows: list[dict[str, Any]]) -> Iterator[str]:
+    lines = []
+    for row in rows:
+        sizes = (f"{row[name]:,}" for name in ("clients", "dim", "neighbours"))
+        cells = [*sizes, *(_bytes(row[name]) for name in ("server_bytes", "everybodys_bytes"))]
+        lines.append(f"| {' | '.join(cells)} |")
+    yield MEMORIES + "\n".join(lines) + "\n"
+
+
+def _model(
+    rows: list[dict[str, Any]], held_rows: int, client: fitted.Fit, server: fitted.Fit, memory: fitted.Fit
+) -> Iterator[str]:
     dims = " or ".join(f"{dim:,}" for dim in sorted({row["dim"] for row in rows}))
     lines = [
-        f"| {who} | {part} | {cost:.2g} |"
+        f"| {who} | {part} | {cost:.2g} ms |"
         for who, fit in (("client", client), ("server", server))
-        for part, cost in fit.milliseconds.items()
+        for part, cost in fit.costs.items()
     ]
-    yield MODEL.format(rows=len(rows), dims=dims, client=client.worst, server=server.worst) + "\n".join(lines) + "\n"
+    lines += [f"| server's memory | {part} | {_bytes(cost)} |" for part, cost in memory.costs.items()]
+    worst = {"client": client.worst, "server": server.worst, "held": memory.worst}
+    yield MODEL.format(rows=len(rows), held_rows=held_rows, dims=dims, **worst) + "\n".join(lines) + "\n"
 
 
-def _sized(clients: int, dim: int, client: fitted.Fit, server: fitted.Fit) -> dict[str, Any]:
+def _sized(clients: int, dim: int, client: fitted.Fit, server: fitted.Fit, memory: fitted.Fit) -> dict[str, Any]:
     """Return what one round of a cohort takes; seconds by limit."""
     case = fitted.planned(clients, dim=dim, leaving=LEAVING, rounds=ROUNDS)
     up, down = fitted.bytes_of(case)
@@ -190,11 +215,11 @@ def _sized(clients: int, dim: int, client: fitted.Fit, server: fitted.Fit) -> di
         "the server's work on one core": clients * server(case) / 1000,
         "the server's line": clients * (up + down + ADAPTER * dim) / GIGABIT,
     }
-    held = clients * (case["bits"] / 8 + ADAPTER) * dim
     return case | {
         "up": up,
         "down": down + ADAPTER * dim,
-        "held": held,
+        "held": memory(case),
+        "disk": 2 * clients * dim * case["bits"] / 8,
         "limits": limits,
         "bitmaps": _bitmaps(clients) / down,
     }
@@ -212,15 +237,19 @@ def _rounds(sized: Mapping[int, list[dict[str, Any]]]) -> Iterator[str]:
 
 def _first(sized: Mapping[int, list[dict[str, Any]]]) -> str:
     """Return what breaks first, cohort by cohort, and what no fit can tell."""
-    million, each = sized[DIMS[0]][-1], ADAPTER + 4
+    million, longest = sized[DIMS[0]][-1], sized[DIMS[-1]][0]
     return FIRST.format(
         limits="\n".join(_longest(row) for rows in sized.values() for row in rows),
         bitmaps=f"{million['bitmaps']:.0%}",
         messages=f"{2 * PHASES * million['clients'] / 1e6:.3g} million",
         patience=PATIENCE,
-        memory=_bytes(MEMORY),
-        fits=int(MEMORY / each / DIMS[-1]),
-        dim=DIMS[-1],
+        most_clients=longest["clients"],
+        dim=longest["dim"],
+        held=_bytes(longest["held"]),
+        disk=_bytes(longest["disk"]),
+        million=million["clients"],
+        least_dim=million["dim"],
+        shares=_bytes(million["held"]),
         waiting=_seconds(3 * PATIENCE),
         hiding=0.9 - 0.1,
         roster=(CLIENTS[-1] - CLIENTS[0]) / 8,
@@ -230,7 +259,7 @@ def _first(sized: Mapping[int, list[dict[str, Any]]]) -> str:
 def _row(row: Mapping[str, Any]) -> str:
     seconds = (_marked(name, row["limits"]) for name in row["limits"])
     sizes = (f"{row[name]:,}" for name in ("clients", "dim", "neighbours"))
-    cells = [*sizes, _bytes(row["up"]), _bytes(row["down"]), *seconds, _bytes(row["held"])]
+    cells = [*sizes, _bytes(row["up"]), _bytes(row["down"]), *seconds, _bytes(row["held"]), _bytes(row["disk"])]
     return f"| {' | '.join(map(str, cells))} |"
 
 

@@ -27,7 +27,7 @@ def test_a_fit_finds_the_costs_that_made_its_rows():
     made = [3 * row["neighbours"] / row["rounds_a_deal"] + 0.5 * row["neighbours"] for row in rows]
     found = fitted.fit(rows, made, fitted.CLIENT)
 
-    assert list(found.milliseconds.values()) == pytest.approx([3, 0.5, 0], abs=1e-9)
+    assert list(found.costs.values()) == pytest.approx([3, 0.5, 0], abs=1e-9)
     assert found.worst == pytest.approx(0, abs=1e-9)
     assert found(rows[0]) == pytest.approx(made[0])
 
@@ -37,6 +37,22 @@ def test_the_cases_that_were_measured_are_met_within_the_error_that_the_page_sta
     found = fitted.client(rows)
 
     assert max(abs(found(row) / row["client_milliseconds"] - 1) for row in rows) == pytest.approx(found.worst)
+
+
+def test_the_memory_that_was_measured_is_met_within_the_error_that_the_page_states():
+    rows = json.loads((sizing.RESULTS / "server_memory.json").read_text(encoding="utf-8"))["cases"]
+    found = fitted.memory(rows)
+
+    assert max(abs(found(row) / row["server_bytes"] - 1) for row in rows) == pytest.approx(found.worst)
+
+
+def test_the_server_does_not_hold_every_clients_adapter_and_vector():
+    rows = json.loads((sizing.RESULTS / "server_memory.json").read_text(encoding="utf-8"))["cases"]
+    held = [row["server_bytes"] for row in rows if row["dim"] == 1_000_000]
+    everybodys = [row["everybodys_bytes"] for row in rows if row["dim"] == 1_000_000]
+
+    assert max(everybodys) == 3 * min(everybodys)
+    assert max(held) < 1.25 * min(held)
 
 
 def test_a_sum_survives_what_its_threshold_tolerates_and_nothing_more():
