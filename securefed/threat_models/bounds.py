@@ -10,11 +10,15 @@ from securefed.privacy.membership import advantage, tpr_at_fpr
 CONFIDENCE = 0.95
 """Of every interval: each of its two ends is wrong in at most half of the remaining cases."""
 
+SURE = 0.999
+"""Of the interval by which a rate refutes a claim. A scorecard has some hundred of them, and many rates lie exactly at
+their bound: at ``CONFIDENCE``, every other scorecard would have a failure by chance."""
 
-def interval(successes: int, trials: int) -> tuple[float, float]:
+
+def interval(successes: int, trials: int, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Return the interval of Clopper and Pearson (1934) for a success rate.
 
-    It is exact: it misses the rate with a probability of at most ``1 - CONFIDENCE``, whatever the rate. The number of
+    It is exact: it misses the rate with a probability of at most ``1 - confidence``, whatever the rate. The number of
     trials must be fixed before the first is looked at.
 
     Raises:
@@ -22,7 +26,7 @@ def interval(successes: int, trials: int) -> tuple[float, float]:
     """
     if not 0 <= successes <= trials or trials < 1:
         raise ConfigError(f"{successes} successes in {trials} trials is no result; play at least one trial")
-    each = 1 - (1 - CONFIDENCE) / 2
+    each = 1 - (1 - confidence) / 2
     return 1 - upper_rate(trials - successes, trials, confidence=each), upper_rate(successes, trials, confidence=each)
 
 

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias, final
 from securefed.choices import Secure, Setting
 from securefed.errors import ConfigError
 from securefed.threat_models.adversaries import Adversary
-from securefed.threat_models.bounds import interval
+from securefed.threat_models.bounds import SURE, interval
 
 Profile: TypeAlias = Literal["smoke", "full"]
 
@@ -167,7 +167,7 @@ def judge(arm: Arm, measured: Measured, *, controlled: bool) -> Verdict:
     """Return what an arm says.
 
     A claim fails when the interval lies above the theoretical bound, or the value above the row's own limit. A claim
-    with neither is judged against chance, as a bound.
+    with neither is judged against chance, as a bound. Of a rate it is the wider interval of :data:`bounds.SURE`.
     """
     if arm.claim == "control":
         return Verdict.CONTROL if measured.low >= (arm.limit or 0.0) else Verdict.INVALID
@@ -177,5 +177,7 @@ def judge(arm: Arm, measured: Measured, *, controlled: bool) -> Verdict:
         return Verdict.INVALID
     decided = arm.limit is not None
     bound = measured.chance if measured.bound is None and not decided else measured.bound
-    holds = (bound is None or measured.low <= bound) and (arm.limit is None or measured.value <= arm.limit)
+    successes = measured.successes
+    low = measured.low if successes is None else interval(successes, measured.n, confidence=SURE)[0]
+    holds = (bound is None or low <= bound) and (arm.limit is None or measured.value <= arm.limit)
     return Verdict.PASS if holds else Verdict.FAIL

@@ -8,7 +8,7 @@ BUGS = [name for name in audit.BUGS if name != "none"]
 
 
 def one_round():
-    return audit.paired(trials=700, seed=1)
+    return audit.paired(trials=1400, seed=1)
 
 
 def whole_run():
