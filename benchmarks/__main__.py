@@ -29,6 +29,7 @@ OTHER = {
     "environments",
     "figures",
     "fitted",
+    "floors",
     "flower_sum",
     "large",
     "measured",

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from multiprocessing import get_context
 
 import numpy as np
 
 from benchmarks.cohort import PROCESSES, masked_sum
-from securefed.aggregation.identity import Federation, is_signed
-from securefed.aggregation.keys import agree, load, public_key
+from benchmarks.floors import exchange_seconds, signature_seconds
 from securefed.aggregation.parameters import Context, Parameters, default_threshold
 from securefed.aggregation.topology import choose
-from securefed.rng import secure
 
 CONTEXT = Context(task="benchmark", round=0, model=bytes(32), plan=bytes(32))
 
@@ -38,9 +33,9 @@ def _large(clients: int, *, dim: int) -> dict[str, object]:
     """Add the vectors of a cohort of which one client in twenty leaves before it sends its vector."""
     public = parameters(clients, dim)
     leaving = public.cohort[::20]
-    before = _exchange_seconds(), _signature_seconds()
+    before = exchange_seconds(), signature_seconds()
     found = masked_sum(public, leaving=leaving)
-    after = _exchange_seconds(), _signature_seconds()
+    after = exchange_seconds(), signature_seconds()
     expected = np.arange(dim, dtype=np.uint64) * np.uint64(clients - len(leaving)) & public.modulus_mask
     if not np.array_equal(found.total, expected):
         raise AssertionError("the masked sum is wrong")
@@ -65,23 +60,3 @@ def _large(clients: int, *, dim: int) -> dict[str, object]:
         "bytes_a_client": sum(found.bytes_of.values()),
         "bytes_beside_the_vector": sum(found.bytes_of.values()) - public.dim * public.bits // 8,
     }
-
-
-def _exchange_seconds() -> float:
-    private, public = load(secure().bytes(32)), public_key(secure().bytes(32))
-    return _each(partial(agree, private, public))
-
-
-def _signature_seconds() -> float:
-    """Return the mean of signing and verifying."""
-    identity = Federation.throwaway((), rng=secure()).server
-    signature = identity.sign(b"")
-    check = is_signed.__wrapped__
-    return (_each(partial(identity.sign, b"")) + _each(partial(check, identity.public, b"", signature))) / 2
-
-
-def _each(work: Callable[[], object], times: int = 2000) -> float:
-    start = time.process_time()
-    for _ in range(times):
-        work()
-    return (time.process_time() - start) / times

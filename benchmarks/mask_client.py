@@ -25,8 +25,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR, GCM
 from flwr.common import ndarray_to_bytes
 from flwr.common.secure_aggregation.crypto.symmetric_encryption import decrypt, encrypt, generate_shared_key
@@ -44,6 +42,7 @@ from flwr.supercore.primitives.asymmetric import (
     public_key_to_bytes,
 )
 
+from benchmarks.floors import keystreams
 from benchmarks.timing import interleaved, ratio
 from securefed.aggregation.audit.rig import Rig
 from securefed.aggregation.derivations import pair_mask_key
@@ -51,7 +50,7 @@ from securefed.aggregation.identity import is_signed
 from securefed.aggregation.keys import agree, load
 from securefed.aggregation.packing import packed_size
 
-NAME, CHUNK = "client-0", 1 << 17
+NAME = "client-0"
 
 
 def run(quick: bool) -> dict[str, object]:
@@ -93,8 +92,8 @@ def _case(clients: int, dim: int, *, repetitions: int) -> dict[str, object]:
     packed = bytes(4 * dim)
     work: dict[str, Callable[[], object]] = {
         "ours": ours,
-        "floor": lambda: _floor(clients, vector, CTR(bytes(16))),
-        "fastest_floor": lambda: _floor(clients, vector, GCM(bytes(12))),
+        "floor": lambda: keystreams(clients, vector, CTR(bytes(16))),
+        "fastest_floor": lambda: keystreams(clients, vector, GCM(bytes(12))),
         "flower": _flower(clients, dim),
         "hash": lambda: hashlib.sha256(packed).digest(),
         "agreements": agreements,
@@ -131,20 +130,6 @@ class _Same(dict[str, np.ndarray]):
 def _private_keys(rig: Rig) -> bytes:
     key: bytes = rig.mind(NAME).secrets.mask_keys[0]
     return key
-
-
-def _floor(masks: int, vector: np.ndarray, mode: CTR | GCM) -> None:
-    """One keystream and one addition for each mask, piece by piece, so that all of it stays in the cache."""
-    total = vector.astype(np.uint32)
-    zeros, buffer = bytes(CHUNK), bytearray(CHUNK)
-    words, step = np.frombuffer(buffer, dtype=np.uint32), CHUNK // 4
-    streams = [Cipher(AES(n.to_bytes(32, "little")), mode).encryptor().update_into for n in range(masks)]
-    for start in range(0, len(total), step):
-        part = total[start : start + step]
-        mask = words[: len(part)]
-        for stream in streams:
-            stream(zeros, buffer)
-            np.add(part, mask, out=part)
 
 
 def _flower(clients: int, dim: int) -> Callable[[], object]:

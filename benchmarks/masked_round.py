@@ -2,7 +2,8 @@
 
 Ten of them leave before they send their vectors. Seconds by phase, beside the plain sum of the same vectors through the
 same loop, and with a million coordinates too. All keys are dealt in this round; :mod:`benchmarks.deals` shows what a
-deal for several rounds saves.
+deal for several rounds saves. The floor is timed beside it: the keystreams that the clients and then the server add,
+the two X25519 exchanges of every client with every other, and the plain sum itself.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections import defaultdict
+from collections.abc import Callable
 
 import numpy as np
+from cryptography.hazmat.primitives.ciphers.modes import GCM
 
+from benchmarks.floors import exchange_seconds, keystreams
 from benchmarks.large import parameters
 from benchmarks.timing import ratio
 from securefed.aggregation.base import secure_sum
@@ -62,7 +66,9 @@ def _hundred(*, dim: int, repetitions: int) -> dict[str, object]:
         phases["reveal"] += end - last[0]
         return total, {**phases, "all": end - start}
 
-    masked, plain = [], []
+    stayed, fewer = len(public.cohort) - len(leaving), len(leaving)
+    streams = 100 * stayed + stayed * (1 + fewer)  # a survivor's masks; then its own, and those with who left
+    masked, plain, floors = [], [], []
     for _ in range(repetitions):
         total, seconds = one(MaskedSum(public, members))
         expected, floor = one(PlainSum(public))
@@ -70,6 +76,8 @@ def _hundred(*, dim: int, repetitions: int) -> dict[str, object]:
             raise AssertionError("the masked sum differs from the plain one")
         masked.append(seconds)
         plain.append(floor["all"])
+        mask = _seconds(lambda: keystreams(10, vectors[public.cohort[0]], GCM(bytes(12)))) / 10
+        floors.append(streams * mask + 2 * 100 * 99 * exchange_seconds() + floor["all"])
     whole = [seconds["all"] for seconds in masked]
     quartiles = statistics.quantiles(whole, n=4)
     return {
@@ -80,6 +88,14 @@ def _hundred(*, dim: int, repetitions: int) -> dict[str, object]:
         "seconds_quartiles": [quartiles[0], quartiles[2]],
         "seconds_by_phase": {phase: statistics.median(s[phase] for s in masked) for phase in masked[0]},
         "plain_seconds": statistics.median(plain),
+        "floor_seconds": statistics.median(floors),
+        "ratio_to_floor": ratio(whole, floors),
         "ratio_to_plain": ratio(whole, plain),
         "share_of_masking_and_agreement": 1 - statistics.median(plain) / statistics.median(whole),
     }
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start

@@ -88,6 +88,8 @@ SECTIONS: dict[str, list[Row]] = {
     "masked_round": [
         Row("100 clients of 100,000 coordinates", "hundred_clients.seconds", "s"),
         Row("100 clients of 1,000,000 coordinates", "hundred_clients_of_a_million.seconds", "s", most=8.0),
+        Row("Its keystreams, exchanges and plain sum alone", "hundred_clients_of_a_million.floor_seconds", "s"),
+        Row("The whole over that floor", "hundred_clients_of_a_million.ratio_to_floor"),
         Row("Masked over plain, 100,000 coordinates", "hundred_clients.ratio_to_plain"),
     ],
     "engine": [

@@ -8,20 +8,22 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+import numpy as np
+
 
 def interleaved(work: Mapping[str, Callable[[], object]], *, repetitions: int) -> dict[str, list[float]]:
     """Return process seconds of each repetition, by name.
 
-    One untimed repetition goes before. Every second repetition goes backwards, so that nothing always finds the cache
+    One untimed repetition goes before. Every repetition has an order of its own, so that nothing always finds the cache
     and the heap as the same predecessor leaves them; garbage is not collected meanwhile, as in ``timeit``.
     """
     for do in work.values():
         do()
-    names = list(work)
+    names, order = list(work), np.random.default_rng(0)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     with _uncollected():
-        for repetition in range(repetitions):
-            for name in names if repetition % 2 == 0 else reversed(names):
+        for _ in range(repetitions):
+            for name in order.permutation(names):
                 start = time.process_time()
                 work[name]()
                 seconds[name].append(time.process_time() - start)

@@ -68,9 +68,9 @@ class OuterProducts(RecordGradients):
 
     def weighted_sum(self, weights: Tensor) -> Tensor:
         """Return the sum as one matrix product, flattened row by row."""
-        used = weights > 0
-        if bool(used.all()):
+        if (weights.numpy() > 0).all():
             return ((self.left * weights[:, None]).T @ self.right).reshape(-1)
+        used = weights > 0
         return OuterProducts(self.left[used], self.right[used]).weighted_sum(weights[used])
 
     def dense(self) -> Tensor:

@@ -40,6 +40,6 @@ def clip_factors(norms: npt.NDArray[np.float64], *, clip_norm: float) -> Vector:
     """
     if not (clip_norm > 0 and math.isfinite(clip_norm)):
         raise ConfigError(f"clip_norm is {clip_norm}; it must be positive and finite")
-    finite = np.isfinite(norms)
-    bounded = np.maximum(np.where(finite, norms, clip_norm), clip_norm)
-    return np.where(finite, clip_norm / bounded, 0.0)
+    factors: Vector = clip_norm / np.maximum(norms, clip_norm)
+    factors[np.isnan(factors)] = 0.0
+    return factors
