@@ -70,6 +70,6 @@ ROW = Row(
         Arm(defences="CKKS and shares of noise", claim="claimed", setting="distributed", secure="ckks"),
         Arm(defences="BFV and shares of noise", claim="claimed", setting="distributed", secure="bfv"),
     ),
-    trials={"smoke": 320, "full": 640},
+    trials={"smoke": 640, "full": 640},
     covers=frozenset({"cachefl", "plain", "mask", "ckks", "bfv"}),
 )

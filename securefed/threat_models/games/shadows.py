@@ -169,6 +169,6 @@ ROW = Row(
         Arm(defences="masks", claim="none", secure="mask"),
         Arm(defences="masks and shares of noise", claim="claimed", setting="distributed", secure="mask"),
     ),
-    trials={"smoke": 160, "full": 480},
+    trials={"smoke": 640, "full": 640},
     covers=frozenset({"cachefl", "plain", "mask"}),
 )
