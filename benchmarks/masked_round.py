@@ -1,9 +1,9 @@
 """A whole masked sum of one hundred clients in one process, beside the plain sum.
 
 Ten of them leave before they send their vectors. Seconds by phase, beside the plain sum of the same vectors through the
-same loop, and with a million coordinates too. All keys are dealt in this round; a deal for several rounds
-saves most of it. The floor is timed beside it: the keystreams that the clients and then the server add,
-the two X25519 exchanges of every client with every other, and the plain sum itself.
+same loop, and with a million coordinates too. All keys are dealt in this round. The floor is timed beside it: the
+keystreams that the clients and then the server add, the two X25519 exchanges of every client with every other, and the
+plain sum.
 """
 
 from __future__ import annotations

@@ -92,6 +92,22 @@ SECTIONS: dict[str, list[Row]] = {
         Row("The whole over that floor", "hundred_clients_of_a_million.ratio_to_floor"),
         Row("Masked over plain, 100,000 coordinates", "hundred_clients.ratio_to_plain"),
     ],
+    "deals": [
+        Row("A round of 100 clients, keys dealt for it", "cohorts.2.alone.seconds", "s"),
+        Row("The same, keys dealt for eight rounds", "cohorts.2.dealt.seconds", "s"),
+        Row("Phases of a round, keys dealt for it", "cohorts.2.alone.phases", ""),
+        Row("On average, keys dealt for eight rounds", "cohorts.2.dealt.phases", ""),
+    ],
+    "homomorphic": [
+        Row("CKKS, bytes a parameter", "ckks_bytes_per_parameter", "bytes", most=16.0),
+        Row("BFV, bytes a parameter", "bfv_bytes_per_parameter", "bytes", most=9.0),
+        Row("The usual use, bytes a parameter", "usual_bytes_per_parameter", "bytes"),
+        Row("The usual encryption over CKKS", "speedup_over_usual.ckks encrypt over usual", least=2.0),
+        Row("The usual encryption over BFV", "speedup_over_usual.bfv encrypt over usual", least=2.0),
+        Row("The usual addition over CKKS", "speedup_over_usual.ckks add over usual", least=3.0),
+        Row("The usual addition over BFV", "speedup_over_usual.bfv add over usual", least=3.0),
+        Row("Peak memory of 3 clients with ten million coordinates, CKKS", "ten_million.ckks.peak_megabytes", "MB"),
+    ],
     "engine": [
         Row("A steady round of three clients, embedded", "engines.embedded.round_seconds.steady", "s"),
         Row("The same on Flower's simulation engine", "engines.simulation.round_seconds.steady", "s"),
