@@ -3,8 +3,9 @@
 Each axis is walked alone. ``exponent`` is the slope of a straight line through the logarithms of all points, ``last``
 that of the last two: 1 is proportional, 0 constant. What must grow: masking and every answer in proportion to the
 coordinates; one client's work in a complete graph (up to 128 clients) in proportion to the others, above that like the
-logarithm of the cohort; the server's memory with the coordinates once, never times the clients; a clipped sum in
-proportion to records and to classes; epsilon of a ledger hardly at all, since equal events are composed at once.
+logarithm of the cohort; the server's memory with the coordinates once, never times the clients, but with the sealed
+shares of every client; a clipped sum in proportion to records and to classes; epsilon of a ledger hardly at all, since
+equal events are composed at once.
 
 Above 128 clients a sum runs on the sparse graph (a tenth may leave, a tenth may be corrupt; one in twenty does leave),
 clients in two processes, the server in one of its own. The floor of a cohort is its key agreements and signatures

@@ -186,6 +186,7 @@ SECTIONS: dict[str, list[Row]] = {
         Row("A client's work with clients, slope", "clients.growth.milliseconds_a_client.exponent", ""),
         Row("A client's work with clients, last step", "clients.growth.milliseconds_a_client.last", ""),
         Row("A client's bytes with clients, last step", "clients.growth.bytes_a_client.last", ""),
+        Row("The server's memory with clients, last step", "clients.growth.server_megabytes.last", ""),
         Row("A client's work with coordinates, last step", "coordinates.growth.milliseconds_a_client.last", ""),
         Row("A clipped sum with records", "records.growth.clipped_sum_milliseconds.exponent", ""),
         Row("A clipped sum with classes", "classes.growth.clipped_sum_milliseconds.exponent", ""),
