@@ -8,7 +8,7 @@ import pytest
 
 from securefed.errors import ConfigError
 from securefed.threat_models.adversaries import CURIOUS_SERVER
-from securefed.threat_models.game import Arm, Row, Verdict, judge, play_row, rate
+from securefed.threat_models.game import Arm, Measured, Row, Verdict, judge, play_row, rate
 
 CONTROL = Arm(defences="none", claim="control", limit=0.9)
 CLAIM = Arm(defences="all", claim="claimed")
@@ -45,6 +45,13 @@ def test_a_control_must_succeed_for_sure_and_not_by_luck():
 @pytest.mark.parametrize(("successes", "expected"), [(700, Verdict.PASS), (735, Verdict.PASS), (760, Verdict.FAIL)])
 def test_a_claim_fails_when_the_interval_lies_above_the_bound(successes, expected):
     assert judge(CLAIM, rate(successes, 1000, chance=0.5, bound=0.7), controlled=True) is expected
+
+
+@pytest.mark.parametrize(("low", "expected"), [(3.9, Verdict.PASS), (4.1, Verdict.FAIL)])
+def test_what_is_no_rate_is_judged_by_its_own_interval(low, expected):
+    epsilon = Measured(value=5.0, low=low, high=6.0, chance=0.0, bound=4.0, n=100)
+
+    assert judge(CLAIM, epsilon, controlled=True) is expected
 
 
 def test_a_claim_without_bound_and_limit_is_judged_against_chance():
