@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from securefed.cli.following import report_on, watching
+from securefed.cli.interrupts import by_leaving
 from securefed.cli.screen import note, working
 
 if TYPE_CHECKING:
@@ -40,11 +39,9 @@ def carry(
     from securefed.plan import Plan
     from securefed.rng import secure
 
-    # Asked to end, it takes the parties down with it.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     federation = engine(Plan.from_toml(plan), out, task=uuid.uuid4().hex[:12], rng=secure())
     try:
-        with ExitStack() as stack:
+        with by_leaving(), ExitStack() as stack:
             with working("the parties start"):
                 running = stack.enter_context(federation)
             note(f"{running.plan.clients} {parties} are up; every party's log is in {out / 'logs'}")

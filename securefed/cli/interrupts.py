@@ -1,8 +1,9 @@
-"""Ctrl-C between rounds: a run stops when the round that goes on is over, and can be resumed without a loss."""
+"""What Ctrl-C and ``kill`` do: stop a run between its rounds without a loss, or take everything down at once."""
 
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -42,3 +43,13 @@ def between_rounds() -> Iterator[Callable[[], None]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def by_leaving() -> Iterator[None]:
+    """Let ``kill`` end the process as ``exit`` does, so that what was started is taken down on the way out."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -20,8 +20,14 @@ from securefed.errors import ConfigError, SecureFedError
 from securefed.federation.courier import ANSWER, LARGEST, REFUSAL, receive, send
 from securefed.federation.embedded import Party
 
-PATH_LIMIT = 107
+UNNAMED = "~"
+"""What a socket's name ends with until it listens."""
+
+BOUND = 107
 """Bytes that Linux gives the path of a Unix socket."""
+
+PATH_LIMIT = BOUND - len(UNNAMED)
+"""Bytes that an agent's path may have."""
 
 PATIENCE = 30.0
 """Seconds that a courier may be silent in the middle of a message; others wait so long."""
@@ -100,21 +106,25 @@ def _user(connection: socket.socket) -> int:
 def _listening(path: Path, *, mode: int) -> Iterator[socket.socket]:
     if not hasattr(socket, "SO_PEERCRED"):
         raise ConfigError("this system does not tell who is on the other side of a socket; run the agent on Linux")
-    if len(os.fsencode(path)) > PATH_LIMIT:
+    # Whoever sees the socket may connect at once, so it gets its name when it listens and its mode is set.
+    unnamed = path.with_name(path.name + UNNAMED)
+    if len(os.fsencode(unnamed)) > BOUND:
         raise ConfigError(f"{path} is longer than the {PATH_LIMIT} bytes of a socket's path; name a shorter one")
     _remove_dead(path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         try:
+            unnamed.unlink(missing_ok=True)
             # Nobody else may connect between bind and chmod.
             before = os.umask(0o177)
             try:
-                listener.bind(str(path))
+                listener.bind(str(unnamed))
             finally:
                 os.umask(before)
-            path.chmod(mode)
+            unnamed.chmod(mode)
+            listener.listen()
+            unnamed.rename(path)
         except OSError as error:
             raise ConfigError(f"{path} cannot be a socket: {error.strerror}") from error
-        listener.listen()
         listener.settimeout(0.5)
         try:
             yield listener

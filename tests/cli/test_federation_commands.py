@@ -1,6 +1,8 @@
 """Commands of a federation's parties, as their owners meet them."""
 
 import json
+import os
+import signal
 import threading
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -88,24 +90,36 @@ def test_a_federation_into_a_folder_that_is_not_empty_starts_nothing(plan, tmp_p
     assert not (tmp_path / "logs").exists()
 
 
+def pressed(**_):
+    raise KeyboardInterrupt
+
+
+def killed(**_):
+    assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+STOPPED = [(pressed, 1, "start again in another folder"), (killed, 128 + signal.SIGTERM, "")]
+
+
 @pytest.mark.parametrize("engine", ["deploy", "simulate"])
-def test_ctrl_c_in_a_federation_ends_its_parties_and_says_how_to_go_on(plan, tmp_path, engine, monkeypatch):
-    ended = []
+@pytest.mark.parametrize("stopped", STOPPED, ids=["ctrl-c", "kill"])
+def test_a_federation_that_is_stopped_takes_its_parties_down(plan, tmp_path, engine, stopped, monkeypatch):
+    end, code, said = stopped
+    ended, before = [], signal.getsignal(signal.SIGTERM)
 
     @contextmanager
     def brought_up(plan, folder, **_):
         try:
-            yield SimpleNamespace(plan=plan, run=pressed)
+            yield SimpleNamespace(plan=plan, run=end)
         finally:
             ended.append(folder)
-
-    def pressed(**_):
-        raise KeyboardInterrupt
 
     monkeypatch.setattr(deployment, "deployed", brought_up)
     monkeypatch.setattr(simulation, "simulated", brought_up)
     result = call(engine, plan, "--out", tmp_path / "out")
 
-    assert result.exit_code == 1
+    assert result.exit_code == code, result.output
     assert ended == [tmp_path / "out"]
-    assert "start again in another folder" in " ".join(result.stderr.split())
+    assert said in " ".join(result.stderr.split())
+    assert signal.getsignal(signal.SIGTERM) == before

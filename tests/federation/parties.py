@@ -25,6 +25,22 @@ from tests import toys
 RUN = "run"
 
 
+@contextmanager
+def behind(path, party):
+    """Serve a party on a socket, from a thread that is over when the block is."""
+    there, stop = threading.Event(), threading.Event()
+    settings = {"stopped": stop.is_set, "opened": there.set}
+    thread = threading.Thread(target=door.serve, args=(party, path), kwargs=settings, daemon=True)
+    thread.start()
+    try:
+        if not there.wait(10):
+            raise TimeoutError(f"nobody listens at {path}")
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
 def repeatable(purpose, number, client):
     return seeded(11, purpose, number, client)
 
@@ -45,14 +61,9 @@ class Federated:
     def _gate(self):
         """Serve the decryptor on a socket, from a thread."""
         path = Path(self.sockets.enter_context(tempfile.TemporaryDirectory(prefix="sf-"))) / "decryptor.sock"
-        roster, stop = self.members.roster, threading.Event()
+        roster = self.members.roster
         self.gate = Gate(self.plan, RUN, self.decryptor, roster, Decryptor(self.decryptor, roster, rng=secure()))
-        thread = threading.Thread(target=door.serve, args=(self.gate, path), kwargs={"stopped": stop.is_set})
-        thread.start()
-        self.sockets.callback(thread.join)
-        self.sockets.callback(stop.set)
-        while not path.exists():
-            stop.wait(0.01)
+        self.sockets.enter_context(behind(path, self.gate))
         return path
 
     def _agent(self, name):

@@ -31,7 +31,7 @@ class Echo:
 
 @pytest.fixture
 def path():
-    """A short one: sockets have paths of at most 107 bytes."""
+    """A short one: sockets have paths of at most 106 bytes."""
     with tempfile.TemporaryDirectory(prefix="sf-") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder) / "agent.sock"
@@ -51,7 +51,7 @@ def opened(path):
         def work():
             door.serve(agent or Echo(), path, stopped=stopped, **settings)
 
-        thread = threading.Thread(target=work)
+        thread = threading.Thread(target=work, daemon=True)
         thread.start()
         threads.append((thread, stop))
         assert there.wait(10)
@@ -136,12 +136,25 @@ def test_a_dead_socket_is_replaced_and_a_living_one_is_not(opened, path):
         door.serve(Echo(), path, stopped=lambda: True)
 
 
+def test_a_socket_has_its_name_only_when_it_listens(opened, path, monkeypatch):
+    real, seen = socket.socket.listen, []
+
+    def listen(listener, *arguments):
+        seen.append(path.exists())
+        real(listener, *arguments)
+
+    monkeypatch.setattr(socket.socket, "listen", listen)
+    opened()
+    assert seen == [False]
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
 def test_a_path_that_cannot_be_a_socket_is_refused(tmp_path, path):
     path.write_text("a file")
     with pytest.raises(ConfigError, match="is no socket"):
         door.serve(Echo(), path, stopped=lambda: True)
-    with pytest.raises(ConfigError, match="longer than the 107 bytes"):
-        door.serve(Echo(), path.parent / ("x" * 108), stopped=lambda: True)
+    with pytest.raises(ConfigError, match="longer than the 106 bytes"):
+        door.serve(Echo(), path.parent / ("x" * 107), stopped=lambda: True)
     with pytest.raises(ConfigError, match="cannot be a socket"):
         door.serve(Echo(), path.parent / "missing" / "agent.sock", stopped=lambda: True)
 

@@ -2,7 +2,6 @@
 
 import itertools
 import random
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +12,6 @@ from flwr.common.constant import ErrorCode
 from flwr.supercore.task_identity import TaskIdentity
 
 from securefed.errors import ConfigError, ProtocolError, ThresholdError
-from securefed.federation import door
 from securefed.federation.courier import Unreachable
 from securefed.federation.embedded import EmbeddedTransport
 from securefed.federation.flower import app, client, grid
@@ -22,6 +20,7 @@ from securefed.federation.flower.records import unwrap, wrap, wrap_refusal
 from securefed.federation.transport import Dropout, Reason
 from securefed.rng import secure, seeded
 from tests import toys
+from tests.federation.parties import behind
 
 
 @pytest.fixture(autouse=True)
@@ -236,18 +235,10 @@ def context(node=None, run=None):
 def test_the_client_app_carries_to_the_agent_and_leaves_flowers_context_empty(tmp_path_factory, federate):
     parties = federate(toys.plan(rounds=1))
     path = Path(tmp_path_factory.mktemp("s")) / "0.sock"
-    stop = threading.Event()
-    thread = threading.Thread(
-        target=door.serve, args=(parties.agents["client-0"], path), kwargs={"stopped": stop.is_set}
-    )
-    thread.start()
-    while not path.exists():
-        stop.wait(0.01)
     place = context({"agent": str(path)})
     message = Message(wrap(b"data, please"), dst_node_id=1, message_type="query.securefed")
-    reply = client.courier(message, place)
-    stop.set()
-    thread.join()
+    with behind(path, parties.agents["client-0"]):
+        reply = client.courier(message, place)
 
     outcome = grid.outcome_of(reply)
     assert isinstance(outcome, Dropout)
