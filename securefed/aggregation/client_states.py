@@ -18,6 +18,7 @@ from securefed.aggregation.derivations import box_key, key_share_commitment, loc
 from securefed.aggregation.graph import Graph
 from securefed.aggregation.hand import Hand, HeldShares, Own, Secrets
 from securefed.aggregation.identity import SIGNATURE
+from securefed.aggregation.journal import Journal
 from securefed.aggregation.keys import agree, load, seal
 from securefed.aggregation.lock import lock
 from securefed.aggregation.masking import under_masks
@@ -25,7 +26,7 @@ from securefed.aggregation.member import Member, check_opening
 from securefed.aggregation.members import Members
 from securefed.aggregation.messages import Advert, Sealed, split_records, vouched
 from securefed.aggregation.packing import packed_size
-from securefed.aggregation.parameters import DIGEST
+from securefed.aggregation.parameters import DIGEST, Context
 from securefed.aggregation.refusals import BadMembership, Equivocation, WrongContext
 from securefed.aggregation.wire import Kind, array_head, decode, encode, string_head
 from securefed.encoding import RingVector
@@ -70,11 +71,13 @@ class KnowsVector(State):
             self._begin()
             return self._advertise()
         self.hand.check(self.member)
-        inbox = self.member.read(Kind.INBOX, request[size:]) if len(request) > size else None
+        if len(request) == size:
+            return masked(self.member, self.hand, self.vector, self.rng, note=Journal.take_part)
+        # Boxes may turn out not to open: that ends the attempt, but the model is still to be contributed to.
+        inbox = self.member.read(Kind.INBOX, request[size:])
         self._begin()
-        if inbox is not None:
-            self.hand.open(self.member, inbox)
-        return masked(self.member, self.hand, self.vector, self.rng)
+        self.hand.open(self.member, inbox)
+        return masked(self.member, self.hand, self.vector, self.rng, note=Journal.contribute)
 
     def _begin(self) -> None:
         if self.member.journal is not None:
@@ -176,17 +179,27 @@ class KnowsKeys(State):
     def answer(self, request: bytes) -> tuple[bytes, State]:
         """INBOX to MASKED."""
         self.hand.open(self.member, self.member.read(Kind.INBOX, request))
-        return masked(self.member, self.hand, self.vector, self.rng)
+        return masked(self.member, self.hand, self.vector, self.rng, note=Journal.contribute)
 
 
-def masked(member: Member, hand: Hand, vector: Callable[[], RingVector], rng: Source) -> tuple[bytes, State]:
-    """Return the MASKED vector of a round, and what is left to know: all that is the client's own is forgotten."""
+def masked(
+    member: Member,
+    hand: Hand,
+    vector: Callable[[], RingVector],
+    rng: Source,
+    *,
+    note: Callable[[Journal, Context], None],
+) -> tuple[bytes, State]:
+    """Return the MASKED vector of a round, and what is left to know: all that is the client's own is forgotten.
+
+    What leaves is noted in the journal before a secret of the round is taken or the vector is made.
+    """
     session, graph, sharing = member.session, hand.graph, hand.sharing
     if graph is None or sharing is None:
         raise OutOfTurn("this client has not seen the shares that it was dealt")
-    own, shares = hand.take(session.slot)
     if member.journal is not None:
-        member.journal.contribute(session.parameters.context)
+        note(member.journal, session.parameters.context)
+    own, shares = hand.take(session.slot)
     size = packed_size(session.length, session.parameters.bits)
     head = array_head(1) + string_head(size)
     payload = itertools.chain([head], under_masks(member, own, shares, vector()))

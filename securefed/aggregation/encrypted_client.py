@@ -77,8 +77,7 @@ class EncryptedClient(ClientRole):
             raise OutOfTurn("this client has encrypted its vector, or has refused to")
         announced = read_key(self._session, request)
         if self._journal is not None:
-            self._journal.begin(self._session.parameters.context)
-            self._journal.contribute(self._session.parameters.context)
+            self._journal.take_part(self._session.parameters.context)
         if not isinstance(vector, np.ndarray):
             vector = vector()
             _check(self._session, self.name, vector)

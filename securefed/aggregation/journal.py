@@ -67,6 +67,17 @@ class Journal:
         if not self._write("INSERT OR IGNORE INTO contributed VALUES (?, ?)", context.task, context.model):
             raise Replay(f"this model of {context.task!r} was contributed to before")
 
+    def take_part(self, context: Context) -> None:
+        """Note in one write that a round is begun and that a masked vector leaves: after a crash both hold, or neither.
+
+        Raises:
+            Replay: As :meth:`begin` and :meth:`contribute` do; then nothing is noted.
+        """
+        with self._database:
+            self._database.execute("BEGIN")
+            self.begin(context)
+            self.contribute(context)
+
     def has_contributed(self, context: Context) -> bool:
         """Tell whether a vector may have left for this model of this task."""
         return self._has("SELECT 1 FROM contributed WHERE task = ? AND model = ?", context.task, context.model)

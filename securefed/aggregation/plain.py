@@ -56,8 +56,7 @@ class _PlainClient(ClientRole):
         if packed is None:
             raise OutOfTurn("a client answers a plain sum once")
         if self._journal is not None:
-            self._journal.begin(self._context)
-            self._journal.contribute(self._context)
+            self._journal.take_part(self._context)
         return packed
 
 

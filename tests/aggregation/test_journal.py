@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 
 from securefed.aggregation.journal import Journal, open_journals
@@ -49,6 +51,33 @@ def test_a_model_is_contributed_to_once(path, restart):
     with pytest.raises(Replay, match="model"):
         journal.contribute(context(round=1, model=model(1)))
     journal.begin(context(round=1, model=model(2)))
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_who_takes_part_has_begun_the_round_and_contributed_to_its_model(path, restart):
+    journal = Journal(path)
+    journal.take_part(context(round=3, model=model(1)))
+    journal = reopened(path, journal) if restart else journal
+
+    for again, why in (
+        (context(round=3, model=model(2)), "not after round 3"),
+        (context(round=4, model=model(1)), "model"),
+    ):
+        for note in (journal.take_part, journal.begin):
+            with pytest.raises(Replay, match=why):
+                note(again)
+    journal.take_part(context(round=3, attempt=1, model=model(2)))
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_taking_part_is_noted_whole_or_not_at_all(path, restart):
+    journal = Journal(path)
+    journal.contribute(context(round=2, model=model(1)))
+    with mock.patch.object(Journal, "has_contributed", return_value=False), pytest.raises(Replay, match="model"):
+        journal.take_part(context(round=3, model=model(1)))
+    journal = reopened(path, journal) if restart else journal
+
+    journal.begin(context(round=3, model=model(2)))
 
 
 @pytest.mark.parametrize("restart", [False, True])
