@@ -109,7 +109,7 @@ class _Answers(Mapping[str, bytes]):
     """The answers of one phase, each fetched when it is asked for and kept by nobody; in the order of the requests."""
 
     def __init__(
-        self, cohort: _Cohort, requests: dict[str, bytes], lost: frozenset[str], seen: Callable[[str, int], None]
+        self, cohort: _Cohort, requests: Mapping[str, bytes], lost: frozenset[str], seen: Callable[[str, int], None]
     ) -> None:
         self._cohort, self._requests, self._seen = cohort, requests, seen
         self._asked = dict.fromkeys(name for name in requests if name not in lost)
@@ -136,7 +136,7 @@ class _Answers(Mapping[str, bytes]):
     def _ask(self, end: Connection[Any, Any]) -> None:
         if waiting := self._waiting[id(end)]:
             name = waiting.popleft()
-            request = self._requests.pop(name)
+            request = self._requests[name]
             self._seen(name, len(request))
             end.send((name, request))
 

@@ -47,8 +47,11 @@ class ServerRole(ABC):
         """Why an answer was put aside, by client; that client counts as dropped out."""
 
     @abstractmethod
-    def requests(self) -> dict[str, bytes]:
-        """Return what to send to whom in this phase; empty when the sum is done."""
+    def requests(self) -> Mapping[str, bytes]:
+        """Return what to send to whom in this phase; empty when the sum is done.
+
+        Requests may be made when they are looked up: whoever carries them need not hold more than one of them.
+        """
 
     @abstractmethod
     def collect(self, answers: Mapping[str, bytes]) -> None:

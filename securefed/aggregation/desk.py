@@ -6,7 +6,7 @@ as dropped out: one bad client costs its own vector, not the sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import final
 
@@ -15,6 +15,7 @@ from securefed.aggregation.identity import Identity
 from securefed.aggregation.members import Members
 from securefed.aggregation.messages import Advert, Sealed
 from securefed.aggregation.parameters import DIGEST
+from securefed.aggregation.requests import Requests
 from securefed.aggregation.session import Session
 from securefed.aggregation.transcript import Transcript
 from securefed.aggregation.wire import Kind
@@ -31,13 +32,10 @@ class Desk:
     transcript: Transcript
     refusals: dict[str, str] = field(default_factory=dict)
 
-    def write(self, kind: Kind, payloads: Mapping[int, bytes]) -> dict[str, bytes]:
-        """Return a signed frame for every client."""
-        server, session = self.session.server, self.session
-        return {
-            session.name(place): session.write(kind, [payload], by=self.identity, sender=server, receiver=place)[0]
-            for place, payload in payloads.items()
-        }
+    def write(self, kind: Kind, receivers: Iterable[int], payload: Callable[[int], bytes]) -> Requests:
+        """Return a signed frame for every receiver; its payload is made and signed when it is looked up."""
+        places = {self.session.name(place): place for place in receivers}
+        return Requests(places, lambda name: self._frame(kind, places[name], payload(places[name])))
 
     def read(
         self, kind: Kind, answers: Mapping[str, bytes], asked: Iterable[int]
@@ -63,6 +61,9 @@ class Desk:
         """Note why a client's answer is put aside."""
         self.refusals[self.session.name(place)] = f"{type(error).__name__}: {error}"
         self.transcript.refusal(place, type(error).__name__)
+
+    def _frame(self, kind: Kind, place: int, payload: bytes) -> bytes:
+        return self.session.write(kind, [payload], by=self.identity, sender=self.session.server, receiver=place)[0]
 
     def require(self, kind: Kind, members: Iterable[int]) -> Members:
         """Return the clients that are left after a kind of answer, if they are enough."""

@@ -58,7 +58,7 @@ class EncryptedServer(ServerRole):
         """Why answers were put aside; see :class:`ServerRole`."""
         return self._refusals
 
-    def requests(self) -> dict[str, bytes]:
+    def requests(self) -> Mapping[str, bytes]:
         """PUBLIC_KEY to everybody; see :class:`ServerRole`."""
         if self._phase != "encrypt":
             return {}

@@ -24,6 +24,7 @@ from securefed.aggregation.identity import Identity
 from securefed.aggregation.masked_client import MaskedClient
 from securefed.aggregation.packing import to_ring, unpack, word
 from securefed.aggregation.parameters import DIGEST
+from securefed.aggregation.requests import Requests
 from securefed.aggregation.server_state import Aborted, ServerState
 from securefed.aggregation.server_states import Advertising, Agreeing, Masking
 from securefed.aggregation.session import Session
@@ -108,11 +109,11 @@ class InnerMaskServer(ServerRole):
         """Why answers were put aside; see :class:`ServerRole`."""
         return self._desk.refusals
 
-    def requests(self) -> dict[str, bytes]:
+    def requests(self) -> Mapping[str, bytes]:
         """Return what to send to whom, the public key with the shares; see :class:`ServerRole`."""
         requests = self._state.requests()
         if isinstance(self._state, Masking):
-            return {name: request + self._releasing.announced for name, request in requests.items()}
+            return Requests(requests, lambda name: requests[name] + self._releasing.announced)
         return requests
 
     def collect(self, answers: Mapping[str, bytes]) -> None:

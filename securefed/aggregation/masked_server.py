@@ -64,7 +64,7 @@ class MaskedServer(ServerRole):
         """Why answers were put aside; see :class:`ServerRole`."""
         return self._desk.refusals
 
-    def requests(self) -> dict[str, bytes]:
+    def requests(self) -> Mapping[str, bytes]:
         """Return what to send to whom; see :class:`ServerRole`."""
         return self._state.requests()
 

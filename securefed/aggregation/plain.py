@@ -81,7 +81,7 @@ class _PlainServer(ServerRole):
     def refusals(self) -> Mapping[str, str]:
         return self._refusals
 
-    def requests(self) -> dict[str, bytes]:
+    def requests(self) -> Mapping[str, bytes]:
         return {} if self.phase == "done" else dict.fromkeys(self._parameters.cohort, b"")
 
     def collect(self, answers: Mapping[str, bytes]) -> None:

@@ -35,11 +35,11 @@ class Revealing(ServerState):
         """Places of the clients in the sum."""
         return self.alive
 
-    def requests(self) -> dict[str, bytes]:
+    def requests(self) -> Mapping[str, bytes]:
         """SIGNATURES to everybody who agreed."""
         witnesses = Members.of(self.vouching, self.dealt.desk.session.size)
         payload = encode([], [witnesses.to_bytes(), b"".join(self.vouching.values())])
-        return self.dealt.desk.write(Kind.SIGNATURES, dict.fromkeys(self.holders, payload))
+        return self.dealt.desk.write(Kind.SIGNATURES, self.holders, lambda _: payload)
 
     def collect(self, answers: Mapping[str, bytes]) -> ServerState:
         """Check the REVEALed shares, take the masks off, check the sum."""
@@ -92,7 +92,7 @@ class Done(ServerState):
         """Places of the clients in the sum."""
         return self.alive
 
-    def requests(self) -> dict[str, bytes]:
+    def requests(self) -> Mapping[str, bytes]:
         """Ask for nothing."""
         return {}
 

@@ -21,7 +21,7 @@ class ServerState(ABC):
         return ()
 
     @abstractmethod
-    def requests(self) -> dict[str, bytes]:
+    def requests(self) -> Mapping[str, bytes]:
         """Return what to send to whom."""
 
     @abstractmethod
@@ -39,7 +39,7 @@ class Aborted(ServerState):
 
     phase = "aborted"
 
-    def requests(self) -> dict[str, bytes]:
+    def requests(self) -> Mapping[str, bytes]:
         """Ask for nothing."""
         return {}
 

@@ -21,6 +21,7 @@ from securefed.aggregation.messages import Advert, Sealed, advert_leaf, split_re
 from securefed.aggregation.packing import Words, unpack, word
 from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.refusals import BadMembership, Malformed
+from securefed.aggregation.requests import Requests
 from securefed.aggregation.revealing import Revealing
 from securefed.aggregation.server_state import ServerState
 from securefed.aggregation.wire import Kind, decode, encode
@@ -35,10 +36,10 @@ class Advertising(ServerState):
     desk: Desk
     phase = "advertise"
 
-    def requests(self) -> dict[str, bytes]:
+    def requests(self) -> Requests:
         """PLAN to everybody."""
         session = self.desk.session
-        return self.desk.write(Kind.PLAN, dict.fromkeys(session.everybody, session.plan))
+        return self.desk.write(Kind.PLAN, session.everybody, lambda _: session.plan)
 
     def collect(self, answers: Mapping[str, bytes]) -> ServerState:
         """Take the ADVERTs."""
@@ -68,9 +69,9 @@ class Sharing(ServerState):
     tree: Sequence[Sequence[bytes]]
     phase = "share"
 
-    def requests(self) -> dict[str, bytes]:
+    def requests(self) -> Requests:
         """KEYS to everybody who advertised: those of its neighbours."""
-        return self.desk.write(Kind.KEYS, {place: self._keys(place) for place in self.graph.members})
+        return self.desk.write(Kind.KEYS, self.graph.members, self._keys)
 
     def collect(self, answers: Mapping[str, bytes]) -> ServerState:
         """Take the SHARES."""
@@ -107,16 +108,14 @@ class Masking(ServerState):
     dealt: Dealt
     phase = "mask"
 
-    def requests(self) -> dict[str, bytes]:
+    def requests(self) -> Requests:
         """INBOX to everybody who shared; in a later round of the deal PLAN, and INBOX if it may not have arrived."""
         dealt, session = self.dealt, self.dealt.desk.session
-        bitmap = dealt.sharing.to_bytes()
-        payloads = {holder: encode([], [bitmap, bytes(dealt.inboxes[holder])]) for holder in dealt.waiting}
-        inboxes = dealt.desk.write(Kind.INBOX, payloads)
+        inboxes = dealt.desk.write(Kind.INBOX, dealt.waiting, self._inbox)
         if session.is_dealing:
             return inboxes
-        plans = dealt.desk.write(Kind.PLAN, dict.fromkeys(dealt.sharing, session.plan))
-        return {name: plan + inboxes.get(name, b"") for name, plan in plans.items()}
+        plans = dealt.desk.write(Kind.PLAN, dealt.sharing, lambda _: session.plan)
+        return Requests(plans, lambda name: plans[name] + inboxes.get(name, b""))
 
     def collect(self, answers: Mapping[str, bytes]) -> ServerState:
         """Add up the MASKED vectors; none of them is kept."""
@@ -131,6 +130,9 @@ class Masking(ServerState):
         alive = desk.require(Kind.MASKED, inputs)
         tree = merkle.levels([merkle.leaf(inputs[place]) for place in alive])
         return Agreeing(self.dealt.after(alive), alive, inputs, tree, total)
+
+    def _inbox(self, holder: int) -> bytes:
+        return encode([], [self.dealt.sharing.to_bytes(), bytes(self.dealt.inboxes[holder])])
 
     def _unpack(self, payload: bytes) -> Words:
         _, (packed,) = decode(payload, numbers=0, strings=1)
@@ -154,9 +156,9 @@ class Agreeing(ServerState):
         """Places of the clients in the sum."""
         return self.alive
 
-    def requests(self) -> dict[str, bytes]:
+    def requests(self) -> Requests:
         """SURVIVORS to every survivor: who they are, and what its neighbours among them signed."""
-        return self.dealt.desk.write(Kind.SURVIVORS, {place: self._shown(place) for place in self.alive})
+        return self.dealt.desk.write(Kind.SURVIVORS, self.alive, self._shown)
 
     def collect(self, answers: Mapping[str, bytes]) -> ServerState:
         """Take the AGREEMENTs, and what is revealed with them under locks."""

@@ -15,7 +15,7 @@ the decryptor has signed the context.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self, final
 
@@ -25,6 +25,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from securefed.aggregation.refusals import Malformed
+from securefed.aggregation.requests import Requests
 from securefed.aggregation.wire import decode, encode
 
 MAGIC = b"SFOP"
@@ -63,6 +64,10 @@ class Opening:
         strings = [self.task.encode(), self.plan, self.previous, adapter, self.frame]
         return MAGIC + encode([self.round, self.attempt, self.deal, self.dealt], strings)
 
+    def with_each(self, frames: Mapping[str, bytes]) -> Requests:
+        """Return everybody's first request of a round: this opening with a frame of its own."""
+        return Requests(frames, lambda name: replace(self, frame=frames[name]).to_bytes())
+
     @classmethod
     def of(cls, request: bytes) -> Self:
         """Return what a request says.
@@ -78,32 +83,6 @@ class Opening:
             raise Malformed("the task's name is not UTF-8") from error
         kept = _unpacked(packed)
         return cls(number, attempt, deal, dealt, task=name, plan=plan, previous=previous, kept=kept, frame=frame)
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Openings(Mapping[str, bytes]):
-    """The first requests of a round, each made when it is looked up: the adapter is not in memory once a client.
-
-    Attributes:
-        opening: What everybody is told.
-        frames: Whose frame goes with it.
-    """
-
-    opening: Opening
-    frames: Mapping[str, bytes]
-
-    def __getitem__(self, name: str) -> bytes:
-        """Return one client's request."""
-        return replace(self.opening, frame=self.frames[name]).to_bytes()
-
-    def __iter__(self) -> Iterator[str]:
-        """Return the names."""
-        return iter(self.frames)
-
-    def __len__(self) -> int:
-        """Return how many clients are asked."""
-        return len(self.frames)
 
 
 def _unpacked(packed: bytes) -> dict[str, npt.NDArray[np.float64]]:

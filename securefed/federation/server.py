@@ -24,7 +24,7 @@ from securefed.errors import ConfigError, ThresholdError
 from securefed.federation.deadlines import Deadlines
 from securefed.federation.gate import RemoteDecryptor
 from securefed.federation.memory import DEALING, Answers, Finished, Memory
-from securefed.federation.opening import Opening, Openings
+from securefed.federation.opening import Opening
 from securefed.federation.transport import Exchange, Transport
 from securefed.plan import Plan
 from securefed.rounds import Round, ServerState, deal_of, parameters_of
@@ -205,7 +205,7 @@ class Server:
             kept=state.adapter.kept(),
             frame=b"",
         )
-        role.collect(self.answers(number, role.phase, 0, Openings(opening, role.requests())))
+        role.collect(self.answers(number, role.phase, 0, opening.with_each(role.requests())))
         moved = state.moved(task.plan, task.plan.encoding.decode(role.total()))
         return Round(moved, role.survivors, (), role.head)
 
@@ -249,7 +249,7 @@ class _Sum:
             if not (frames := role.requests()):
                 break
             self.phase = role.phase
-            requests = Openings(self._opening, frames) if place == first else frames
+            requests = self._opening.with_each(frames) if place == first else frames
             role.collect(self._server.answers(self._number, self.phase, place, requests))
         plan = self._server.task.plan
         return Round(

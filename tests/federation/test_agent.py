@@ -13,7 +13,7 @@ from securefed.aggregation.session import Session
 from securefed.errors import ConfigError, OutOfTurn, ProtocolError
 from securefed.federation import greeting
 from securefed.federation.embedded import EmbeddedTransport
-from securefed.federation.opening import MAGIC, Opening, Openings
+from securefed.federation.opening import MAGIC, Opening
 from securefed.federation.server import _Sum
 from securefed.rng import secure
 from securefed.rounds import deal_of, parameters_of
@@ -168,7 +168,7 @@ def test_a_second_unmask_with_other_survivors_is_refused(parties):
         for place, phase in enumerate(PHASES[:3]):
             requests = role.requests()
             if place == 0:
-                requests = Openings(carried_sum._opening, requests)
+                requests = carried_sum._opening.with_each(requests)
             if phase == "mask":
                 break
             role.collect({name: agents[name].answer(request) for name, request in requests.items()})

@@ -8,7 +8,7 @@ import pytest
 from securefed.errors import ConfigError
 from securefed.federation.embedded import EmbeddedTransport
 from securefed.federation.memory import Memory
-from securefed.federation.opening import Opening, Openings
+from securefed.federation.opening import Opening
 from tests import toys
 
 DIM = 100_000
@@ -32,7 +32,7 @@ def phase(parties, count):
     names = [f"client-{place:02d}" for place in range(count)]
     opening = Opening(1, 0, 1, 0, "run", bytes(32), bytes(32), {"keys": np.zeros(DIM)}, b"")
     with parties.server(EmbeddedTransport({name: Answering(name) for name in names})) as server:
-        requests = Openings(opening, {name: name.encode() for name in names})
+        requests = opening.with_each({name: name.encode() for name in names})
         for name, answer in server.answers(1, "mask", 0, requests).items():
             assert answer.startswith(name.encode() + b".")
 

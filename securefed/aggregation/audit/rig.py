@@ -141,7 +141,7 @@ class Rig:
         total, survivors = self.server.total(), self.server.survivors
         return Outcome(total, survivors, None, refused, self.server.refusals, self.is_exact(total, survivors))
 
-    def run_until(self, phase: str, *, lost: Collection[tuple[str, str]] = ()) -> dict[str, bytes]:
+    def run_until(self, phase: str, *, lost: Collection[tuple[str, str]] = ()) -> Mapping[str, bytes]:
         """Run honestly up to a phase, losing some answers on the way, and return its requests."""
         while self.server.phase != phase:
             requests = self.server.requests()
