@@ -6,7 +6,6 @@ the shares of others until they are revealed; nothing of an earlier state can be
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +18,7 @@ from securefed.aggregation.graph import Graph
 from securefed.aggregation.hand import Hand, HeldShares, Own, Secrets
 from securefed.aggregation.identity import SIGNATURE
 from securefed.aggregation.journal import Journal
-from securefed.aggregation.keys import agree, load, seal
+from securefed.aggregation.keys import agree, load, payload_hash, seal
 from securefed.aggregation.lock import lock
 from securefed.aggregation.masking import under_masks
 from securefed.aggregation.member import Member, check_opening
@@ -280,7 +279,7 @@ class KnowsSurvivors(State):
             raise BadMembership("a client vouches for the survivors that is no witness or did not survive")
         if len(signers) < needed:
             raise Equivocation(f"{len(signers)} witnesses agree on the survivors, {needed} must")
-        checksum = hashlib.sha256(encode([], [self.agreed])).digest()
+        checksum = payload_hash(encode([], [self.agreed])).digest()
         for place, signature in zip(signers, split_records(signatures, SIGNATURE, len(signers)), strict=True):
             session.verify(Kind.AGREEMENT, place, session.server, checksum, signature)
 

@@ -40,7 +40,7 @@ class Desk:
     def read(
         self, kind: Kind, answers: Mapping[str, bytes], asked: Iterable[int]
     ) -> Iterator[tuple[int, bytes, bytes]]:
-        """Yield sender, payload, and the payload's SHA-256 with the signature, of every answer that its sender owed.
+        """Yield sender, payload, and the payload's hash with the signature, of every answer that its sender owed.
 
         One at a time: no answer is asked for before the one before it was used, so that as many answers are in memory
         as ``answers`` keeps there.

@@ -10,7 +10,7 @@ from typing import Self, final
 
 from securefed.aggregation.encryption import Encryption, Scheme, choose
 from securefed.aggregation.identity import SERVER, SIGNATURE, Identity, Roster, verify
-from securefed.aggregation.keys import KEY, TAG, label
+from securefed.aggregation.keys import KEY, TAG, label, payload_hash
 from securefed.aggregation.members import Members
 from securefed.aggregation.messages import ENVELOPE, HEADS
 from securefed.aggregation.packing import packed_size
@@ -133,12 +133,12 @@ class EncryptedSession:
         return ENVELOPE + HEADS + payload[kind]
 
     def statement(self, kind: Kind, sender: int, receiver: int, checksum: bytes) -> bytes:
-        """Return what is signed for a message: kind, context, sender, receiver and the payload's SHA-256."""
+        """Return what is signed for a message: kind, context, sender, receiver and the payload's hash."""
         return label(f"message {kind.name}", self.context, sender, receiver) + checksum
 
     def write(self, kind: Kind, payload: Iterable[Buffer], *, by: Identity, sender: int, receiver: int) -> bytes:
         """Return a signed frame; the payload comes in parts that follow each other."""
-        checksum, parts, length = hashlib.sha256(), [], 0
+        checksum, parts, length = payload_hash(), [], 0
         for part in payload:
             checksum.update(part)
             parts.append(part)
@@ -163,7 +163,7 @@ class EncryptedSession:
             raise WrongContext(f"this {kind.name} was made for another task, round, attempt, plan, model or cohort")
         if (claimed, meant) != (sender, receiver):
             raise WrongSender(f"this {kind.name} is not from {self.name(sender)!r} to {self.name(receiver)!r}")
-        statement = self.statement(kind, sender, receiver, hashlib.sha256(payload).digest())
+        statement = self.statement(kind, sender, receiver, payload_hash(payload).digest())
         verify(self._public(sender), statement, signature, name=self.name(sender))
         return payload
 

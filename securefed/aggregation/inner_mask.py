@@ -9,7 +9,6 @@ against its server holds against both.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import final
 
@@ -21,6 +20,7 @@ from securefed.aggregation.encrypted_client import contribution, read_key
 from securefed.aggregation.encrypted_server import Releasing
 from securefed.aggregation.encrypted_session import EncryptedSession
 from securefed.aggregation.identity import Identity
+from securefed.aggregation.keys import payload_hash
 from securefed.aggregation.masked_client import MaskedClient
 from securefed.aggregation.packing import to_ring, unpack, word
 from securefed.aggregation.parameters import DIGEST
@@ -68,7 +68,7 @@ class InnerMaskClient(ClientRole):
         _, (packed,) = decode(payload, numbers=0, strings=1)
         bits = self._masked.parameters.bits
         vector = to_ring(unpack(packed, dim=self._masked.length, bits=bits), bits)
-        voucher = hashlib.sha256(payload).digest() + signature
+        voucher = payload_hash(payload).digest() + signature
         return contribution(self._session, announced, self._identity, vector, rng=self._rng, voucher=voucher)
 
 

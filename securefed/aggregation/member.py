@@ -36,7 +36,7 @@ class Member:
         return self.stream(kind, [payload], length=len(payload))[0]
 
     def stream(self, kind: Kind, payload: Iterable[Buffer], *, length: int) -> tuple[bytes, bytes]:
-        """Return the signed frame of an answer, and the payload's SHA-256 with the signature."""
+        """Return the signed frame of an answer, and the payload's hash with the signature."""
         server = self.session.server
         return self.session.stream(kind, payload, length=length, by=self.identity, sender=self.place, receiver=server)
 

@@ -5,13 +5,12 @@ Every list is one byte string of equal records in the order of the clients' plac
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 from securefed.aggregation.identity import SIGNATURE
-from securefed.aggregation.keys import KEY, TAG
+from securefed.aggregation.keys import KEY, TAG, payload_hash
 from securefed.aggregation.merkle import HASH, leaf, proof_limit
 from securefed.aggregation.packing import packed_size
 from securefed.aggregation.parameters import DIGEST
@@ -135,10 +134,10 @@ def _halves(data: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
 
 
 def vouched(record: bytes) -> bytes:
-    """Return the SHA-256 of the payload of an advertisement, with its signature."""
+    """Return the hash of the payload of an advertisement, with its signature."""
     advert = record[:-SIGNATURE]
     head = array_head(1) + string_head(len(advert))
-    return hashlib.sha256(head + advert).digest() + record[-SIGNATURE:]
+    return payload_hash(head + advert).digest() + record[-SIGNATURE:]
 
 
 def advert_leaf(record: bytes) -> bytes:

@@ -10,7 +10,7 @@ from typing import final
 
 from securefed.aggregation.graph import Graph
 from securefed.aggregation.identity import SERVER, Identity, Roster, verify
-from securefed.aggregation.keys import digest, label
+from securefed.aggregation.keys import digest, label, payload_hash
 from securefed.aggregation.members import Members
 from securefed.aggregation.messages import frame_size
 from securefed.aggregation.parameters import DIGEST, Parameters
@@ -141,7 +141,7 @@ class Session:
         )
 
     def statement(self, kind: Kind, sender: int, receiver: int, checksum: bytes) -> bytes:
-        """Return what is signed for a message: kind, context, sender, receiver and the payload's SHA-256.
+        """Return what is signed for a message: kind, context, sender, receiver and the payload's hash.
 
         A client's answer is for everybody and has the server's place as receiver.
         """
@@ -150,7 +150,7 @@ class Session:
     def write(
         self, kind: Kind, payload: Sequence[Buffer], *, by: Identity, sender: int, receiver: int
     ) -> tuple[bytes, bytes]:
-        """Return a signed frame, and the payload's SHA-256 with the signature."""
+        """Return a signed frame, and the payload's hash with the signature."""
         length = sum(len(part) for part in payload)
         return self.stream(kind, payload, length=length, by=by, sender=sender, receiver=receiver)
 
@@ -162,7 +162,7 @@ class Session:
         Each part is hashed and copied into the frame before the next is asked for, while it is still in the cache; all
         parts together have ``length`` bytes.
         """
-        checksum, signature = hashlib.sha256(), b""
+        checksum, signature = payload_hash(), b""
 
         def body() -> Iterator[Buffer]:
             nonlocal signature
@@ -181,7 +181,7 @@ class Session:
         return payload, vouched[DIGEST:]
 
     def open(self, kind: Kind, data: bytes, *, sender: int, receiver: int) -> tuple[bytes, bytes]:
-        """Return a frame's payload, and the payload's SHA-256 with the signature, after everything is checked.
+        """Return a frame's payload, and the payload's hash with the signature, after everything is checked.
 
         Raises:
             Malformed: If it is not a frame of this kind.
@@ -195,12 +195,12 @@ class Session:
             raise WrongContext(f"this {kind.name} was made for another task, round, attempt, plan, model or cohort")
         if (claimed, meant) != (sender, receiver):
             raise WrongSender(f"this {kind.name} is not from {self.name(sender)!r} to {self.name(receiver)!r}")
-        checksum = hashlib.sha256(payload).digest()
+        checksum = payload_hash(payload).digest()
         self.verify(kind, sender, receiver, checksum, signature)
         return payload, checksum + signature
 
     def verify(self, kind: Kind, sender: int, receiver: int, checksum: bytes, signature: bytes) -> None:
-        """Check a signature over a message of which the payload's SHA-256 is known.
+        """Check a signature over a message of which the payload's hash is known.
 
         Raises:
             BadSignature: If the sender's rostered key did not make it.

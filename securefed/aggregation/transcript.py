@@ -21,7 +21,7 @@ from securefed.aggregation.session import Session
 from securefed.aggregation.wire import Kind
 from securefed.encoding import RingVector
 
-FORMAT = 2
+FORMAT = 3
 
 
 def nowhere(line: str) -> None:
@@ -55,12 +55,8 @@ class Transcript:
         sets = {"members": graph.members.to_bytes().hex(), "sharing": sharing.to_bytes().hex()}
         self._append({"kind": "dealt", "root": graph.root.hex()} | sets)
 
-    def answer(self, kind: Kind, place: int, payload: bytes, signature: bytes) -> None:
-        """Record that a client's answer was what it owed."""
-        self.vouched(kind, place, hashlib.sha256(payload).digest(), signature)
-
     def vouched(self, kind: Kind, place: int, checksum: bytes, signature: bytes) -> None:
-        """Record an answer of which only the payload's SHA-256 is known here."""
+        """Record that a client's answer was what it owed: the payload's hash, and the signature of it."""
         entry = {"kind": "answer", "message": kind.name, "payload": checksum.hex(), "signature": signature.hex()}
         self._append(entry | {"client": self._session.name(place)})
 

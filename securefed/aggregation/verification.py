@@ -17,6 +17,7 @@ from typing import Any, final
 from securefed.aggregation import merkle
 from securefed.aggregation.graph import Graph
 from securefed.aggregation.identity import SERVER, Roster, verify
+from securefed.aggregation.keys import payload_hash
 from securefed.aggregation.members import Members
 from securefed.aggregation.parameters import Parameters
 from securefed.aggregation.plan import read_plan
@@ -229,7 +230,7 @@ class _Reader:
         """Return the witnesses that signed exactly these survivors, if they are enough."""
         graph, inputs = dealt.graph, self._root(answers[Kind.MASKED], members[Kind.MASKED])
         agreed = self._session.agreed(graph, dealt.sharing, members[Kind.MASKED], inputs)
-        expected = hashlib.sha256(encode([], [agreed])).digest()
+        expected = payload_hash(encode([], [agreed])).digest()
         signers = {place for place in members[Kind.AGREEMENT] if answers[Kind.AGREEMENT][place][0] == expected}
         agreeing = sorted(signers & graph.witnesses)
         if len(agreeing) < self._session.topology.witness_threshold:

@@ -3,7 +3,7 @@
 ::
 
     0   4   "SFED"
-    4   1   version, 2
+    4   1   version, 3
     5   1   kind of message
     6   4   length of the body, big-endian
     10  .   body: a CBOR array, deterministically encoded (RFC 8949, section 4.2)
@@ -29,7 +29,7 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 """Bytes that may lie in somebody else's array."""
 
 MAGIC = b"SFED"
-VERSION = 2
+VERSION = 3
 HEADER = 10
 """Bytes before the body."""
 

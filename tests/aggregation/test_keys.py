@@ -11,12 +11,29 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from securefed.aggregation.identity import Identity, is_signed
-from securefed.aggregation.keys import agree, derive, is_usable, label, load, public_key, seal, unseal
+from securefed.aggregation.keys import agree, derive, is_usable, label, load, payload_hash, public_key, seal, unseal
 from securefed.aggregation.masks import CHUNK, add_mask, subtract_mask
 from securefed.aggregation.refusals import BadBox, Malformed
 from securefed.rng import seeded
 
 CONTEXT = bytes(32)
+
+BLAKE3 = {
+    0: "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262",
+    1: "2d3adedff11b61f14c886e35afa036736dcd87a74d27b5c1510225d0f592e213",
+    1025: "d00278ae47eb27b34faecf67b4fe263f82d5412916c1ffd97c8cb7fb814b8444",
+}
+"""The hashes in the designers' test vectors, by length of the input 0, 1, .., 250, 0, 1, .."""
+
+
+@pytest.mark.parametrize(("length", "expected"), BLAKE3.items())
+def test_the_hash_of_payloads_is_blake3(length, expected):
+    content = bytes(at % 251 for at in range(length))
+    pieces = payload_hash()
+    for at in range(0, length, 100):
+        pieces.update(content[at : at + 100])
+
+    assert payload_hash(content).hexdigest() == pieces.hexdigest() == expected
 
 
 def test_x25519_is_that_of_rfc_7748_section_5_2():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cbor2
 import pytest
+from blake3 import blake3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -39,7 +40,7 @@ def message(phase: str, client: str, direction: str) -> list:
     )
     kind = KINDS[phase] + (direction == "answer")
     magic, version, found, length = struct.unpack_from(">4sBBI", frame)
-    assert (magic, version, found) == (b"SFED", 2, kind)
+    assert (magic, version, found) == (b"SFED", 3, kind)
     assert not any(frame[10 + length :])
     return cbor2.loads(frame[10 : 10 + length])
 
@@ -111,7 +112,7 @@ def test_every_message_is_signed_as_documented():
         name = "server" if sender == 5 else NAMES[sender]
         key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(VECTORS["private_keys"][name])).public_key()
         bound = DEAL if kind in (Kind.ADVERT, Kind.KEYS, Kind.SHARES, Kind.INBOX) else CONTEXT
-        statement = label(f"message {kind.name}", bound, sender, receiver) + hashlib.sha256(content).digest()
+        statement = label(f"message {kind.name}", bound, sender, receiver) + blake3(content).digest()
         assert context == bound
         assert {sender, receiver} == {5, NAMES.index(each["client"])}
         key.verify(signature, statement)

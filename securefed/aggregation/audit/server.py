@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from securefed.aggregation.audit.expect import attempt, expect
 from securefed.aggregation.audit.rig import Rig
 from securefed.aggregation.audit.row import Finding, Row
 from securefed.aggregation.identity import Federation
+from securefed.aggregation.keys import payload_hash
 from securefed.aggregation.masked_client import MaskedClient
 from securefed.aggregation.members import Members
 from securefed.aggregation.messages import Advert, advert_leaf
@@ -65,7 +65,7 @@ def self_signed_key() -> Finding:
 
     def forge(rig: Rig, records: dict[int, bytes]) -> dict[int, bytes]:
         own = Advert(b"\7" * 32, (b"\x08" * 32,), (bytes(32),))
-        statement = rig.session.statement(Kind.ADVERT, 2, rig.session.server, hashlib.sha256(own.encode()).digest())
+        statement = rig.session.statement(Kind.ADVERT, 2, rig.session.server, payload_hash(own.encode()).digest())
         return {2: own.to_bytes() + rig.members.server.sign(statement)}
 
     return expect([with_keys(forge)], BadSignature)
