@@ -9,11 +9,11 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 from securefed.aggregation import merkle, shamir
-from securefed.aggregation.derivations import box_key, key_share_commitment, lock_secret, self_share_commitment
+from securefed.aggregation.derivations import box_key, lock_secret, share_commitments
 from securefed.aggregation.graph import Graph
 from securefed.aggregation.hand import Hand, HeldShares, Own, Secrets
 from securefed.aggregation.identity import SIGNATURE
@@ -23,7 +23,7 @@ from securefed.aggregation.lock import lock
 from securefed.aggregation.masking import under_masks
 from securefed.aggregation.member import Member, check_opening
 from securefed.aggregation.members import Members
-from securefed.aggregation.messages import Advert, Sealed, split_records, vouched
+from securefed.aggregation.messages import Advert, split_records, vouched
 from securefed.aggregation.packing import packed_size
 from securefed.aggregation.parameters import DIGEST, Context
 from securefed.aggregation.refusals import BadMembership, Equivocation, WrongContext
@@ -109,7 +109,7 @@ class KnowsSecrets(State):
         private = load(self.secrets.box_key)
         boxes = {peer: agree(private, advert.box_key) for peer, advert in adverts.items()}
         own = {slot: self._own(slot, adverts, boxes) for slot in range(len(self.secrets.mask_keys))}
-        sealed = b"".join(record.to_bytes() for record in self._seal(boxes))
+        sealed = b"".join(self._seal(boxes))
         inbound = {peer: box_key(session, secret, owner=peer, holder=place) for peer, secret in boxes.items()}
         self.hand.pick_up(session.deal, graph, own, inbound)
         return self.member.write(Kind.SHARES, encode([], [sealed])), KnowsKeys(
@@ -148,21 +148,19 @@ class KnowsSecrets(State):
         if len(set(keys)) < len(keys):
             raise BadMembership("a key is advertised twice")
 
-    def _seal(self, boxes: Mapping[int, bytes]) -> Iterator[Sealed]:
+    def _seal(self, boxes: Mapping[int, bytes]) -> Iterator[bytes]:
         """Yield a sealed record for every holder, in the order of their places."""
         session, owner = self.member.session, self.member.place
         points, threshold = [holder + 1 for holder in boxes], session.topology.share_threshold
         dealt = [
-            list(zip(*shamir.split(secrets, threshold=threshold, points=points, rng=self.rng), strict=True))
+            shamir.split(secrets, threshold=threshold, points=points, rng=self.rng)
             for secrets in zip(self.secrets.self_masks, self.secrets.mask_keys, strict=True)
         ]
         for at, (holder, secret) in enumerate(boxes.items()):
-            selves, keys = zip(*(shares[at] for shares in dealt), strict=True)
-            first = [self_share_commitment(session, slot, owner, holder, each) for slot, each in enumerate(selves)]
-            second = [key_share_commitment(session, slot, owner, holder, each) for slot, each in enumerate(keys)]
-            committed = Sealed(tuple(first), tuple(second), b"")
+            shares = b"".join([of_seed[at] + of_key[at] for of_seed, of_key in dealt])
+            commitments = share_commitments(session, owner, holder, shares)
             key = box_key(session, secret, owner=owner, holder=holder)
-            yield replace(committed, box=seal(key, Sealed.content(selves, keys), committed.commitments))
+            yield commitments + seal(key, shares, commitments)
 
 
 @final

@@ -7,7 +7,9 @@ to the round's own context.
 from __future__ import annotations
 
 from securefed.aggregation.keys import derive, digest, label
+from securefed.aggregation.messages import PAIR
 from securefed.aggregation.session import Session
+from securefed.aggregation.shamir import SHARE
 
 
 def box_key(session: Session, secret: bytes, *, owner: int, holder: int) -> bytes:
@@ -48,3 +50,13 @@ def self_share_commitment(session: Session, slot: int, owner: int, holder: int, 
 def key_share_commitment(session: Session, slot: int, owner: int, holder: int, share: bytes) -> bytes:
     """Return the commitment to a share of a private mask key; it hides the share, which is uniform."""
     return digest(label("share of mask key", session.deal, owner, holder, slot), share)
+
+
+def share_commitments(session: Session, owner: int, holder: int, shares: bytes) -> bytes:
+    """Return the commitments to all shares in a box, in their order: two a round, as :class:`Sealed` has them."""
+    pairs = [
+        self_share_commitment(session, slot, owner, holder, shares[at : at + SHARE])
+        + key_share_commitment(session, slot, owner, holder, shares[at + SHARE : at + PAIR])
+        for slot, at in enumerate(range(0, len(shares), PAIR))
+    ]
+    return b"".join(pairs)

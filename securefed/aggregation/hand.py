@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Self, final
 
 from securefed.aggregation import shamir
-from securefed.aggregation.derivations import key_share_commitment, seed_commitment, self_share_commitment
+from securefed.aggregation.derivations import seed_commitment, share_commitments
 from securefed.aggregation.graph import Graph
 from securefed.aggregation.keys import public_key, unseal
 from securefed.aggregation.member import Member
 from securefed.aggregation.members import Members
-from securefed.aggregation.messages import Advert, Sealed, split_records
+from securefed.aggregation.messages import PAIR, Advert, Sealed, split_records
 from securefed.aggregation.refusals import BadBox
+from securefed.aggregation.shamir import SHARE
 from securefed.aggregation.wire import decode
 from securefed.errors import OutOfTurn
 from securefed.rng import Source
@@ -59,6 +60,11 @@ class HeldShares:
 
     self_mask: bytes
     mask_key: bytes
+
+    @classmethod
+    def split(cls, shares: bytes) -> list[Self]:
+        """Return what was sealed in a box, round by round."""
+        return [cls(shares[at : at + SHARE], shares[at + SHARE : at + PAIR]) for at in range(0, len(shares), PAIR)]
 
 
 @final
@@ -161,11 +167,7 @@ def opened(member: Member, owner: int, sealed: Sealed, key: bytes) -> list[HeldS
     Raises:
         BadBox: If the box does not open, or the shares are not those that the owner committed to.
     """
-    session, holder = member.session, member.place
-    held = [HeldShares(*pair) for pair in zip(*Sealed.shares(unseal(key, sealed.box, sealed.commitments)), strict=True)]
-    for slot, shares in enumerate(held):
-        first = self_share_commitment(session, slot, owner, holder, shares.self_mask)
-        second = key_share_commitment(session, slot, owner, holder, shares.mask_key)
-        if (first, second) != (sealed.self_commitments[slot], sealed.key_commitments[slot]):
-            raise BadBox(f"the shares of {session.name(owner)!r} are not those it committed to")
-    return held
+    shares = unseal(key, sealed.box, sealed.commitments)
+    if share_commitments(member.session, owner, member.place, shares) != sealed.commitments:
+        raise BadBox(f"the shares of {member.session.name(owner)!r} are not those it committed to")
+    return HeldShares.split(shares)

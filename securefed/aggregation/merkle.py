@@ -54,9 +54,12 @@ def root_of(leaves: Mapping[int, bytes], *, count: int, proof: bytes) -> bytes:
         raise Malformed(f"a proof of {len(proof)} bytes is not made of {HASH}-byte nodes")
     siblings = iter([proof[at : at + HASH] for at in range(0, len(proof), HASH)])
     known = dict(sorted(leaves.items()))
-    while count > 1:
-        known = _climb(known, count, siblings)
-        count = (count + 1) // 2
+    try:
+        while count > 1:
+            known = _climb(known, count, siblings)
+            count = (count + 1) // 2
+    except StopIteration:
+        raise Malformed("a proof has fewer nodes than it needs") from None
     if next(siblings, None) is not None:
         raise Malformed("a proof has more nodes than it needs")
     return known[0]
@@ -77,20 +80,14 @@ def _climb(known: Mapping[int, bytes], count: int, siblings: Iterator[bytes]) ->
     """Return the known nodes of the level above; both levels are in the order of their places."""
     above: dict[int, bytes] = {}
     for at, node in known.items():
-        if at % 2 == 0 and at + 1 == count:
+        if at % 2:
+            if at >> 1 not in above:
+                above[at >> 1] = _parent(next(siblings), node)
+        elif at + 1 == count:
             above[at >> 1] = node
-        elif at % 2 == 0:
-            above[at >> 1] = _parent(node, known.get(at + 1) or _next(siblings))
-        elif at >> 1 not in above:
-            above[at >> 1] = _parent(_next(siblings), node)
+        else:
+            above[at >> 1] = _parent(node, known.get(at + 1) or next(siblings))
     return above
-
-
-def _next(siblings: Iterator[bytes]) -> bytes:
-    node = next(siblings, None)
-    if node is None:
-        raise Malformed("a proof has fewer nodes than it needs")
-    return node
 
 
 def _parent(left: bytes, right: bytes) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import final
 
 from securefed.aggregation.identity import SIGNATURE
@@ -82,13 +83,11 @@ class Sealed:
     """Shares of one owner for one holder, two a round of the deal, sealed and committed to.
 
     Attributes:
-        self_commitments: Commitments to the shares of the self masks' seeds.
-        key_commitments: Commitments to the shares of the private mask keys.
-        box: All shares, sealed to the holder.
+        commitments: Commitments to all shares, in the order of the shares; they are sealed along as associated data.
+        box: All shares, sealed to the holder: round by round, one of the self mask's seed, one of the mask key.
     """
 
-    self_commitments: tuple[bytes, ...]
-    key_commitments: tuple[bytes, ...]
+    commitments: bytes
     box: bytes
 
     @staticmethod
@@ -97,29 +96,20 @@ class Sealed:
         return 2 * rounds * PAIR + TAG
 
     @property
-    def commitments(self) -> bytes:
-        """All commitments: they are sealed along as associated data."""
-        return _paired(self.self_commitments, self.key_commitments)
+    def self_commitments(self) -> tuple[bytes, ...]:
+        """Commitments to the shares of the self masks' seeds, by round."""
+        return _halves(self.commitments)[0]
 
-    def to_bytes(self) -> bytes:
-        """Return the record."""
-        return self.commitments + self.box
+    @property
+    def key_commitments(self) -> tuple[bytes, ...]:
+        """Commitments to the shares of the private mask keys, by round."""
+        return _halves(self.commitments)[1]
 
     @classmethod
     def of(cls, record: bytes) -> Sealed:
-        """Read a record."""
+        """Read a record: the commitments, then the box."""
         cut = (len(record) - TAG) // 2
-        return cls(*_halves(record[:cut]), record[cut:])
-
-    @staticmethod
-    def content(self_shares: Sequence[bytes], key_shares: Sequence[bytes]) -> bytes:
-        """Return what is sealed in a box."""
-        return _paired(self_shares, key_shares)
-
-    @staticmethod
-    def shares(content: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
-        """Return the shares of self masks and of mask keys that were sealed in a box."""
-        return _halves(content)
+        return cls(record[:cut], record[cut:])
 
 
 def _paired(one: Sequence[bytes], other: Sequence[bytes]) -> bytes:
@@ -129,15 +119,20 @@ def _paired(one: Sequence[bytes], other: Sequence[bytes]) -> bytes:
 
 def _halves(data: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
     """Return what :func:`_paired` was given."""
-    cut = [data[at : at + DIGEST] for at in range(0, len(data), DIGEST)]
-    return tuple(cut[::2]), tuple(cut[1::2])
+    starts = range(0, len(data), PAIR)
+    return tuple([data[at : at + DIGEST] for at in starts]), tuple([data[at + DIGEST : at + PAIR] for at in starts])
 
 
 def vouched(record: bytes) -> bytes:
     """Return the hash of the payload of an advertisement, with its signature."""
     advert = record[:-SIGNATURE]
-    head = array_head(1) + string_head(len(advert))
-    return payload_hash(head + advert).digest() + record[-SIGNATURE:]
+    return payload_hash(_head(len(advert)) + advert).digest() + record[-SIGNATURE:]
+
+
+@lru_cache(maxsize=16)
+def _head(length: int) -> bytes:
+    """Return what a payload of one record begins with: all advertisements of a deal have one length."""
+    return array_head(1) + string_head(length)
 
 
 def advert_leaf(record: bytes) -> bytes:

@@ -5,8 +5,8 @@ value at ``x``. Any ``threshold`` shares give the polynomial, fewer say nothing 
 1979).
 
 The field is that of Curve25519 because its elements fit into 32 bytes, which is what an X25519 key has. Arithmetic is
-Python's integers, many holders at a time through numpy's object arrays: points are small, so nothing is reduced
-until the end, and the Lagrange coefficients of a set of holders are computed once for all secrets.
+Python's integers: points are small, so a value is reduced once, at the end, and the Lagrange coefficients of a set of
+holders are computed once for all secrets.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from securefed.errors import ConfigError, ProtocolError, ThresholdError
 from securefed.rng import Source
@@ -25,8 +23,6 @@ from securefed.rng import Source
 PRIME = 2**255 - 19
 SHARE = 32
 """Bytes of a secret and of a share."""
-
-_Objects = npt.NDArray[np.object_]
 
 
 def draw(rng: Source) -> bytes:
@@ -56,8 +52,7 @@ def split(secrets: Sequence[bytes], *, threshold: int, points: Sequence[int], rn
     if len(set(points)) < len(points) or not all(0 < x < 2**32 for x in points):
         raise ConfigError("the holders' points are different and lie in [1, 2**32)")
     polynomials = [[_element(secret), *_draw(threshold - 1, rng)] for secret in secrets]
-    values = _evaluate(np.array(polynomials, dtype=object).T, np.array(points, dtype=object))
-    return [[int(value % PRIME).to_bytes(SHARE, "little") for value in row] for row in values]
+    return [[value.to_bytes(SHARE, "little") for value in _evaluate(each, points)] for each in polynomials]
 
 
 def combine(shares: Mapping[int, bytes], *, threshold: int) -> bytes:
@@ -102,11 +97,14 @@ def _invert_all(values: Sequence[int]) -> list[int]:
     return inverses[::-1]
 
 
-def _evaluate(coefficients: _Objects, points: _Objects) -> Any:
-    """Return the values of polynomials (columns, lowest degree first) at points, shape (polynomials, points)."""
-    values = np.zeros((coefficients.shape[1], len(points)), dtype=object)
-    for row in coefficients[::-1]:
-        values = values * points + row[:, np.newaxis]
+def _evaluate(coefficients: Sequence[int], points: Sequence[int]) -> list[int]:
+    """Return the values of a polynomial (lowest degree first) at points, by Horner's rule."""
+    values, highest_first = [], coefficients[::-1]
+    for point in points:
+        value = 0
+        for coefficient in highest_first:
+            value = value * point + coefficient
+        values.append(value % PRIME)
     return values
 
 

@@ -33,7 +33,6 @@ from securefed.aggregation import session as session_module
 from securefed.aggregation.client_states import KnowsShares, KnowsSurvivors, KnowsVector
 from securefed.aggregation.journal import Journal
 from securefed.aggregation.masked_client import MaskedClient
-from securefed.aggregation.messages import Sealed
 from securefed.aggregation.parameters import Parameters
 from securefed.aggregation.policy import Policy
 from securefed.aggregation.session import Session
@@ -239,8 +238,7 @@ def unchecked_boxes(patch: Patch) -> None:
     """A holder keeps whatever it is dealt."""
 
     def trusting(member, owner, sealed, key):
-        content = keys.unseal(key, sealed.box, sealed.commitments)
-        return [hand.HeldShares(*pair) for pair in zip(*Sealed.shares(content), strict=True)]
+        return hand.HeldShares.split(keys.unseal(key, sealed.box, sealed.commitments))
 
     patch.setattr(hand, "opened", trusting)
 
