@@ -14,9 +14,12 @@ from securefed.adapter_choices import CacheChoices
 from securefed.adapters import clip, features
 from securefed.adapters.base import top1
 from securefed.adapters.feature_cache import FeatureCache
-from securefed.data import datasets, partition, public, shots, task
+from securefed.adapters.pictures import Pictures
+from securefed.data import partition, public, shots, task
+from securefed.data.drawn import Drawings
 from securefed.data.images import Images
 from securefed.data.manifest import Manifest
+from securefed.data.world import Labels, Pixels
 from securefed.errors import ConfigError, DigestError
 from securefed.machine import Machine
 from securefed.plan import Plan
@@ -111,8 +114,12 @@ class Encoder:
 
     def __call__(self, images: Images) -> Encoded:
         """Encode every image once."""
-        encoded = features.encode(self.model, images.pixels, cache=self.cache, console=self.console)
-        return Encoded(encoded, clip.as_tensor(images.labels))
+        return self.encoded(images.pixels, images.labels)
+
+    def encoded(self, pictures: Pixels | Pictures, labels: Labels) -> Encoded:
+        """Encode every picture once."""
+        found = features.encode(self.model, pictures, cache=self.cache, console=self.console)
+        return Encoded(found, clip.as_tensor(labels))
 
 
 def prepare(
@@ -188,16 +195,19 @@ def public_materials(plan: Plan, machine: Machine, encoder: Encoder) -> initial.
     rng = _source(plan, "adapter")
     if plan.public == "texts":
         return initial.Materials.of_texts(encoder.model, plan.classes, plan.templates, rng=rng)
-    images = _generated(plan) if plan.public == "generated" else _from_folder(plan, machine)
-    encoded = encoder(images)
+    if plan.public == "generated":
+        drawings = _generated(plan)
+        encoded = encoder.encoded(drawings, drawings.labels)
+    else:
+        encoded = encoder(_from_folder(plan, machine))
     return initial.Materials(
         encoder.model, plan.classes, plan.templates, encoded.features, encoded.labels, images=True, rng=rng
     )
 
 
-def _generated(plan: Plan) -> Images:
+def _generated(plan: Plan) -> Drawings:
     count = plan.adapter.images_per_class if isinstance(plan.adapter, CacheChoices) else IMAGES_PER_CLASS
-    return datasets.public_images(plan.classes, count, rng=_source(plan, "generated images"))
+    return Drawings(plan.classes, count, seed=plan.seed, label="generated images")
 
 
 def _from_folder(plan: Plan, machine: Machine) -> Images:

@@ -8,6 +8,7 @@ from PIL import Image
 from securefed import preparation, recipes
 from securefed.adapter_choices import KINDS
 from securefed.adapters import features
+from securefed.data.drawn import Drawings
 from securefed.data.manifest import Manifest
 from securefed.errors import ConfigError, DigestError
 from securefed.machine import Machine
@@ -66,6 +67,7 @@ def test_features_come_from_the_cache_with_the_same_bits(materials, tmp_path, mo
     machine = Machine(cache=tmp_path / "features")
     prepare(plan, machine)
     monkeypatch.setattr(preparation.clip.Clip, "encode_fitted", lambda *_: pytest.fail("an image was encoded"))
+    monkeypatch.setattr(Drawings, "drawn", lambda *_: pytest.fail("an image was drawn"))
     again = prepare(plan, machine)
 
     assert torch.equal(again.test.features, fresh.test.features)

@@ -122,6 +122,6 @@ class Shelf:
             file.unlink()
             return
         entries = np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
-        self._known.update(
-            (content.tobytes(), row) for content, row in zip(entries["content"], entries["features"], strict=True)
-        )
+        contents = entries["content"].tobytes()
+        known = (contents[at : at + 32] for at in range(0, len(contents), 32))
+        self._known.update(zip(known, entries["features"], strict=True))

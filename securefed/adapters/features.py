@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ def encode(
     """
     pictures: Pictures = Rows(images) if isinstance(images, np.ndarray) else images
     shelf = None if cache is None else cache.shelf(function_of(model), model.dim)
-    batch = _Batch(model, torch.empty(len(pictures), model.dim), shelf)
+    batch = _Batch(model, np.empty((len(pictures), model.dim), np.float32), shelf)
     try:
         with _bar(console, len(pictures)) as advance:
             for position, arrival in enumerate(_arrivals(model, pictures, shelf)):
@@ -58,7 +58,7 @@ def encode(
     finally:
         if shelf is not None:
             shelf.save()
-    return batch.features
+    return torch.from_numpy(batch.features)
 
 
 def function_of(model: Clip) -> dict[str, object]:
@@ -93,17 +93,38 @@ class _Arrival:
 def _arrivals(model: Clip, pictures: Pictures, shelf: Shelf | None) -> Iterator[_Arrival]:
     """Yield all pictures in order; one batch is decoded by threads while the one before it is used."""
 
-    def arrive(index: int) -> _Arrival:
-        return _arrive(pictures[index], model, shelf)
+    def arrive(indices: range) -> list[_Arrival | DataError]:
+        return list(_arrive_until(pictures, indices, model, shelf))
 
     step = model.placement.batch
+    share = -(-step // WORKERS)
     with ThreadPoolExecutor(WORKERS) as pool:
-        ready: Iterator[_Arrival] = iter(())
+        ready: Iterator[list[_Arrival | DataError]] = iter(())
         for start in range(0, len(pictures), step):
-            ahead = pool.map(arrive, range(start, min(start + step, len(pictures))))
-            yield from ready
+            batch = range(len(pictures))[start : start + step]
+            ahead = pool.map(arrive, [batch[at : at + share] for at in range(0, len(batch), share)])
+            yield from _unwrapped(ready)
             ready = ahead
-        yield from ready
+        yield from _unwrapped(ready)
+
+
+def _arrive_until(
+    pictures: Pictures, indices: range, model: Clip, shelf: Shelf | None
+) -> Iterator[_Arrival | DataError]:
+    """Yield some pictures; if one cannot be used, what is wrong with it, and none after it."""
+    try:
+        for index in indices:
+            yield _arrive(pictures[index], model, shelf)
+    except DataError as error:
+        yield error
+
+
+def _unwrapped(parts: Iterable[list[_Arrival | DataError]]) -> Iterator[_Arrival]:
+    for part in parts:
+        for arrival in part:
+            if isinstance(arrival, DataError):
+                raise arrival
+            yield arrival
 
 
 def _arrive(picture: Picture, model: Clip, shelf: Shelf | None) -> _Arrival:
@@ -136,14 +157,14 @@ class _Batch:
     """
 
     model: Clip
-    features: Tensor
+    features: Features
     shelf: Shelf | None
     waiting: list[tuple[int, _Arrival]] = field(default_factory=list)
 
     def put(self, position: int, arrival: _Arrival) -> None:
         """Take the next picture."""
         if arrival.features is not None:
-            self.features[position] = torch.from_numpy(arrival.features.copy())
+            self.features[position] = arrival.features
             return
         self.waiting.append((position, arrival))
         if len(self.waiting) == self.model.placement.batch:
@@ -153,10 +174,11 @@ class _Batch:
         """Encode what waits."""
         if not self.waiting:
             return
-        encoded = self.model.encode_fitted(np.stack([a.pixels for _, a in self.waiting if a.pixels is not None]))
+        fitted = np.stack([arrival.pixels for _, arrival in self.waiting if arrival.pixels is not None])
+        encoded = self.model.encode_fitted(fitted).numpy()
         self.features[[position for position, _ in self.waiting]] = encoded
         if self.shelf is not None:
-            self.shelf.put([arrival.content for _, arrival in self.waiting], encoded.numpy())
+            self.shelf.put([arrival.content for _, arrival in self.waiting], encoded)
         self.waiting.clear()
 
 

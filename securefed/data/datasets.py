@@ -103,9 +103,15 @@ def public_images(
         ConfigError: If a class or domain is unknown or named twice.
         DataError: If ``per_class`` is below one.
     """
+    public_labels(class_names, per_class, domains=domains)
+    return _generated(tuple(domains), tuple(class_names), per_class * len(class_names), rng)
+
+
+def public_labels(class_names: Sequence[str], per_class: int, *, domains: Sequence[str] = PUBLIC_DOMAINS) -> Labels:
+    """Return what images of :func:`public_images` show, shape ``(n,)``, without drawing one; raises as that does."""
     if per_class < 1:
         raise DataError(f"per_class is {per_class}; each class needs at least one image")
-    return _generated(tuple(domains), _distinct(class_names, world.CLASSES), per_class * len(class_names), rng)
+    return _laid_out(len(domains), len(_distinct(class_names, world.CLASSES)), per_class * len(class_names))[0]
 
 
 def _world(name: str, domains: str, seed: int, records: int | None, classes: Sequence[str] | None) -> DataSet:
@@ -139,13 +145,18 @@ def _distinct(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
 
 def _generated(domains: tuple[str, ...], classes: tuple[str, ...], count: int, rng: Source) -> Images:
     """Draw ``count`` images; classes, domains and pairs of both differ by at most one in how often they occur."""
-    i = np.arange(count, dtype=np.int64)
-    labels, domain = i % len(classes), (i + i // math.lcm(len(classes), len(domains))) % len(domains)
-    order = np.lexsort((labels, domain))
-    labels, domain = labels[order], domain[order]
+    labels, domain = _laid_out(len(domains), len(classes), count)
     indices = world.class_indices(classes)[labels]
     pixels = [world.render(name, indices[domain == k], rng=rng) for k, name in enumerate(domains)]
     return Images(np.concatenate(pixels), labels, domain, classes, domains)
+
+
+def _laid_out(domains: int, classes: int, count: int) -> tuple[Labels, Labels]:
+    """Return label and domain of each of ``count`` images, grouped by domain."""
+    i = np.arange(count, dtype=np.int64)
+    labels, domain = i % classes, (i + i // math.lcm(classes, domains)) % domains
+    order = np.lexsort((labels, domain))
+    return labels[order], domain[order]
 
 
 def _digits(seed: int, records: int | None, classes: tuple[str, ...]) -> DataSet:

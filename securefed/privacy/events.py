@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, final
 
 from securefed.errors import ConfigError
@@ -87,9 +87,14 @@ class Event(ABC):
     def curve(self, view: View) -> renyi.Curve:
         """Return its Rényi costs, sample included."""
 
-    @abstractmethod
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
+        return {"mechanism": self.mechanism} | _fields(self) | {"sampling": _fields(self.sampling)}
+
+
+def _fields(values: Any) -> dict[str, Any]:
+    """Return the fields of a frozen dataclass by name, as they are."""
+    return {field.name: getattr(values, field.name) for field in fields(values)}
 
 
 def check_positive(**values: float) -> None:

@@ -7,8 +7,8 @@ Floats cannot hold a Gaussian: which values can come out, and how often, betrays
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, final
+from dataclasses import dataclass
+from typing import ClassVar, final
 
 import numpy as np
 
@@ -77,7 +77,3 @@ class CentralGaussian(Event):
     def curve(self, view: View) -> renyi.Curve:
         """Return its Rényi costs."""
         return renyi.sampled_gaussian(self.stddev / self.sensitivity, self.sampling.rate)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {"mechanism": self.mechanism} | asdict(self)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import final
 
 from securefed.errors import ConfigError
@@ -68,6 +69,7 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
     return bisect(lambda epsilon: gaussian_delta(mu, epsilon) > delta)[1]
 
 
+@lru_cache(maxsize=256)
 def mu_of(epsilon: float, delta: float) -> float:
     """Return the largest ``mu`` whose Gaussian profile meets (epsilon, delta); rounded down."""
     return bisect(lambda mu: gaussian_delta(mu, epsilon) <= delta)[0] * (1 - ROOM)

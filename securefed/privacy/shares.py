@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, TypeAlias, final
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar, TypeAlias, final
 
 import numpy as np
 
@@ -28,6 +29,18 @@ LARGEST_SLACK = 1e-20
 def l1_of(l2: float, dim: int) -> float:
     """Return the largest L1 norm of integers of L2 norm ``l2``: ``min(l2 sqrt(dim), l2^2)``."""
     return l2 * min(math.sqrt(dim), l2)
+
+
+@lru_cache(maxsize=256)
+def _slack(share_stddev: float, honest: int) -> float:
+    """Return ``tau_1 + tau_2`` of one coordinate of a sum of ``honest`` discrete Gaussian shares."""
+    square = share_stddev**2
+    if square <= RADIUS**2:
+        return math.inf
+    k = np.arange(1, honest)
+    sums = float(np.exp(-2 * math.pi**2 * square * k / (k + 1)).sum())
+    ripple = 2 * sum(math.exp(-2 * math.pi**2 * RADIUS**2 * k**2) for k in (1, 2, 3))
+    return 10 * sums + math.log1p(ripple) - math.log1p(-ripple)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,10 +90,6 @@ class _Shares(Event):
         """Return how many shares are in the sum and unknown to a viewer, at least."""
         return self.shares - self.max_dropouts - (self.max_colluders if view == "coalition" else 0)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {"mechanism": self.mechanism} | asdict(self)
-
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,13 +113,7 @@ class SumOfShares(_Shares):
 
     def slack(self, view: View) -> float:
         """Return ``tau_1 + tau_2``: how far the mechanism may be from a post-processed Gaussian."""
-        square = self.share_stddev**2
-        if square <= RADIUS**2:
-            return math.inf
-        k = np.arange(1, self.honest(view))
-        sums = float(np.exp(-2 * math.pi**2 * square * k / (k + 1)).sum())
-        ripple = 2 * sum(math.exp(-2 * math.pi**2 * RADIUS**2 * k**2) for k in (1, 2, 3))
-        return self.dim * (10 * sums + math.log1p(ripple) - math.log1p(-ripple))
+        return self.dim * _slack(self.share_stddev, self.honest(view))
 
     def noise_multiplier(self, view: View) -> float:
         """Return the ratio of the noise of the ideal Gaussian to the sensitivity."""

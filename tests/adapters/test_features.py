@@ -223,6 +223,15 @@ def test_a_bad_picture_is_named_and_what_was_encoded_before_it_is_kept(model, pi
     assert encoded[0] == len(pixels) - 2 * clip.BATCH
 
 
+@pytest.mark.parametrize("broken", [0, 20, 40, 63, 64])
+def test_every_picture_before_a_bad_one_arrives(model, pixels, broken):
+    arrivals = features._arrivals(model, Lazy(pixels[:70], broken=broken), None)
+    with pytest.raises(DataError, match=f"picture {broken} is damaged"):
+        for found in range(len(pixels)):
+            assert next(arrivals).pixels is not None
+            assert found < broken
+
+
 def test_many_pictures_are_never_in_memory_together(model):
     lazy = Lazy(np.random.default_rng(0).integers(0, 256, (1500, 32, 32, 3), dtype=np.uint8))
     features.encode(model, lazy)
