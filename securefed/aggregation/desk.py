@@ -18,7 +18,7 @@ from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.requests import Requests
 from securefed.aggregation.session import Session
 from securefed.aggregation.transcript import Transcript
-from securefed.aggregation.wire import Kind
+from securefed.aggregation.wire import Buffer, Kind
 from securefed.errors import ProtocolError, ThresholdError
 
 
@@ -104,10 +104,11 @@ class Dealt:
         """Return those that mask with a client and have dealt shares, and itself, sorted."""
         return self.sharing.among(self.graph.holders(place))
 
-    def sealed(self, holder: int) -> Iterator[Sealed]:
-        """Return the sealed records for a holder, in the order of their owners: its neighbours."""
-        inbox, size = self.inboxes[holder], Sealed.size(self.desk.session.parameters.context.deal.rounds)
-        return (Sealed.of(bytes(inbox[at : at + size])) for at in range(0, len(inbox), size))
+    def commitments(self, holder: int) -> Iterator[tuple[Buffer, Buffer]]:
+        """Return this round's commitments to a holder's shares, in the order of their owners: its neighbours."""
+        inbox, slot = self.inboxes[holder], self.desk.session.slot
+        size = Sealed.size(self.desk.session.parameters.context.deal.rounds)
+        return (Sealed.committed(inbox[at : at + size], slot) for at in range(0, len(inbox), size))
 
     def after(self, alive: Members) -> Dealt:
         """Return what is known once some masked vectors have arrived."""

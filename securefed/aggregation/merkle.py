@@ -34,8 +34,9 @@ def prove(tree: Sequence[Sequence[bytes]], places: Sequence[int]) -> bytes:
     """Return the proof for the leaves at some places."""
     proof, known = [], dict.fromkeys(sorted(places))
     for level in tree[:-1]:
-        proof += [level[at ^ 1] for at in known if at ^ 1 not in known and at ^ 1 < len(level)]
-        known = dict.fromkeys(at >> 1 for at in known)
+        count = len(level)
+        proof += [level[other] for at in known if (other := at ^ 1) not in known and other < count]
+        known = {at >> 1: None for at in known}
     return b"".join(proof)
 
 

@@ -18,7 +18,7 @@ from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.refusals import Malformed
 from securefed.aggregation.shamir import SHARE
 from securefed.aggregation.topology import Topology
-from securefed.aggregation.wire import HEADER, Kind, array_head, decode, encode, string_head
+from securefed.aggregation.wire import HEADER, Buffer, Kind, array_head, decode, encode, string_head
 
 ENVELOPE = HEADER + DIGEST + SIGNATURE + 32
 """Bytes of a frame besides its payload: header, context, signature, and at most 32 bytes of CBOR heads."""
@@ -95,21 +95,17 @@ class Sealed:
         """Return how many bytes a record has."""
         return 2 * rounds * PAIR + TAG
 
-    @property
-    def self_commitments(self) -> tuple[bytes, ...]:
-        """Commitments to the shares of the self masks' seeds, by round."""
-        return _halves(self.commitments)[0]
-
-    @property
-    def key_commitments(self) -> tuple[bytes, ...]:
-        """Commitments to the shares of the private mask keys, by round."""
-        return _halves(self.commitments)[1]
-
     @classmethod
     def of(cls, record: bytes) -> Sealed:
         """Read a record: the commitments, then the box."""
         cut = (len(record) - TAG) // 2
         return cls(record[:cut], record[cut:])
+
+    @staticmethod
+    def committed(record: Buffer, slot: int) -> tuple[Buffer, Buffer]:
+        """Return one round's two commitments of a record: to the share of a self mask's seed, and of a mask key."""
+        at = slot * PAIR
+        return record[at : at + DIGEST], record[at + DIGEST : at + PAIR]
 
 
 def _paired(one: Sequence[bytes], other: Sequence[bytes]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -62,7 +63,7 @@ class Deal:
 
 
 @final
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Context:
     """What one secure sum belongs to; it enters every key derivation, box and signature.
 
@@ -100,12 +101,12 @@ class Context:
         if not 0 <= self.slot < self.deal.rounds:
             raise ConfigError(f"round {self.round} is none of those that {self.deal} serves")
 
-    @property
+    @cached_property
     def deal(self) -> Deal:
         """What the round's keys and shares are dealt for."""
         return self.dealt or Deal(first=self.round, attempt=self.attempt)
 
-    @property
+    @cached_property
     def slot(self) -> int:
         """Which of the deal's rounds this is, from 0: a round has the secrets of its own slot, and no other round's."""
         return self.round - self.deal.first

@@ -43,7 +43,7 @@ class Revealing(ServerState):
 
     def collect(self, answers: Mapping[str, bytes]) -> ServerState:
         """Check the REVEALed shares, take the masks off, check the sum."""
-        desk, revealed = self.dealt.desk, Revealed(self.dealt, self.alive)
+        desk, revealed = self.dealt.desk, Revealed.nothing(self.dealt, self.alive)
         holders: list[int] = []
         for holder, shares in self._shares(answers):
             try:

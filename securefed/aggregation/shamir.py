@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from securefed.errors import ConfigError, ProtocolError, ThresholdError
 from securefed.rng import Source
@@ -79,9 +80,16 @@ def lagrange_at_zero(holders: tuple[int, ...]) -> tuple[int, ...]:
     differences = points - points[:, np.newaxis]
     np.fill_diagonal(differences, points)
     # The weight is the product of all points over x_i times the differences from x_i.
-    inverses = _invert_all([math.prod(row) % PRIME for row in differences.tolist()])
+    inverses = _invert_all([product % PRIME for product in _products(differences)])
     product = math.prod(holders) % PRIME
     return tuple(product * inverse % PRIME for inverse in inverses)
+
+
+def _products(rows: npt.NDArray[np.int64]) -> list[int]:
+    """Return the product of every row; as many factors as surely fit into a machine word are multiplied there."""
+    width = max(63 // int(np.abs(rows).max()).bit_length(), 1)
+    words = np.multiply.reduceat(rows, range(0, rows.shape[1], width), axis=1)
+    return [math.prod(row) for row in words.tolist()]
 
 
 def _invert_all(values: Sequence[int]) -> list[int]:

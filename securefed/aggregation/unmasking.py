@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -16,14 +16,16 @@ from securefed.aggregation.derivations import (
     self_share_commitment,
 )
 from securefed.aggregation.desk import Dealt
+from securefed.aggregation.first_shares import FirstShares
 from securefed.aggregation.keys import agree, load, public_key
 from securefed.aggregation.masks import add_mask, subtract_mask
 from securefed.aggregation.members import Members
-from securefed.aggregation.messages import Sealed, split_records
+from securefed.aggregation.messages import split_records
 from securefed.aggregation.packing import Words, to_ring
 from securefed.aggregation.parameters import exceeds
 from securefed.aggregation.refusals import BadShare, InconsistentSum
 from securefed.aggregation.session import Session
+from securefed.aggregation.wire import Buffer
 from securefed.encoding import RingVector
 
 
@@ -35,12 +37,18 @@ class Revealed:
     Attributes:
         dealt: What was dealt.
         survivors: Whose self masks are revealed; of all others it is the mask keys.
-        shares: By owner and point, no more than it takes to rebuild a secret.
+        shares: No more than it takes to rebuild every secret.
     """
 
     dealt: Dealt
     survivors: Members
-    shares: dict[int, dict[int, bytes]] = field(default_factory=dict)
+    shares: FirstShares
+
+    @classmethod
+    def nothing(cls, dealt: Dealt, survivors: Members) -> Revealed:
+        """Return what is revealed before anybody has answered."""
+        session = dealt.desk.session
+        return cls(dealt, survivors, FirstShares(session.size, session.topology.share_threshold))
 
     def add(self, holder: int, revealed: bytes) -> None:
         """Take what one holder reveals: all of it, or nothing.
@@ -50,12 +58,9 @@ class Revealed:
         """
         owners = self.dealt.neighbours(holder)
         shares = split_records(revealed, shamir.SHARE, len(owners))
-        for owner, share, sealed in zip(owners, shares, self.dealt.sealed(holder), strict=True):
-            self._check(owner, holder, share, sealed)
-        needed = self.dealt.desk.session.topology.share_threshold
-        for owner, share in zip(owners, shares, strict=True):
-            if len(known := self.shares.setdefault(owner, {})) < needed:
-                known[holder + 1] = share
+        for owner, share, promised in zip(owners, shares, self.dealt.commitments(holder), strict=True):
+            self._check(owner, holder, share, promised)
+        self.shares.add(holder + 1, owners, revealed)
 
     def unmask(self, total: Words, owner: int) -> None:
         """Take from the sum what one client left in it: its self mask, or pairwise masks whose partner is missing.
@@ -65,7 +70,7 @@ class Revealed:
             BadShare: If the owner shared something else than it committed to.
         """
         session, advert = self.dealt.desk.session, self.dealt.adverts[owner]
-        secret = shamir.combine(self.shares.get(owner, {}), threshold=session.topology.share_threshold)
+        secret = shamir.combine(self.shares.of(owner), threshold=session.topology.share_threshold)
         if owner in self.survivors:
             if seed_commitment(session, session.slot, owner, secret) != advert.self_masks[session.slot]:
                 raise BadShare(f"{session.name(owner)!r} shared another self mask than it committed to")
@@ -79,13 +84,12 @@ class Revealed:
             remove = subtract_mask if peer < owner else add_mask
             remove(total, key)
 
-    def _check(self, owner: int, holder: int, share: bytes, sealed: Sealed) -> None:
-        session = self.dealt.desk.session
-        slot = session.slot
+    def _check(self, owner: int, holder: int, share: bytes, promised: tuple[Buffer, Buffer]) -> None:
+        session, (of_seed, of_key) = self.dealt.desk.session, promised
         if owner in self.survivors:
-            matches = self_share_commitment(session, slot, owner, holder, share) == sealed.self_commitments[slot]
+            matches = self_share_commitment(session, session.slot, owner, holder, share) == of_seed
         else:
-            matches = key_share_commitment(session, slot, owner, holder, share) == sealed.key_commitments[slot]
+            matches = key_share_commitment(session, session.slot, owner, holder, share) == of_key
         if not matches:
             raise BadShare(f"its share of {session.name(owner)!r} is not the one that was committed to")
 

@@ -231,7 +231,7 @@ def keeps_secrets(patch: Patch) -> None:
 
 def unchecked_shares(patch: Patch) -> None:
     """The server uses revealed shares without looking at commitments."""
-    patch.setattr(Revealed, "_check", lambda self, owner, holder, share, sealed: None)
+    patch.setattr(Revealed, "_check", lambda self, owner, holder, share, promised: None)
 
 
 def unchecked_boxes(patch: Patch) -> None:
@@ -439,7 +439,7 @@ def locks_of_one_traitor_stop_all(patch: Patch) -> None:
 
 def unchecked_locked_shares(patch: Patch) -> None:
     """The server believes shares that come out of locks."""
-    patch.setattr(Revealed, "_check", lambda self, owner, holder, share, sealed: None)
+    patch.setattr(Revealed, "_check", lambda self, owner, holder, share, promised: None)
 
 
 def vectors_in_clear(patch: Patch) -> None:
