@@ -114,8 +114,11 @@ def compared_sum(adapter: Adapter, features: Tensor, labels: Tensor, *, clip_nor
 
 def gradients_of(adapter: Adapter, features: Tensor, labels: Tensor) -> Iterator[RecordGradients]:
     """Yield the gradients of the records, as many at a time as memory should hold."""
-    chunk = adapter.chunk
-    for start in range(0, len(features), chunk):
+    chunk, records = adapter.chunk, features.shape[0]
+    if 0 < records <= chunk:  # the usual case; slicing all of a small batch takes longer than one would think
+        yield adapter.record_gradients(features, labels)
+        return
+    for start in range(0, records, chunk):
         yield adapter.record_gradients(features[start : start + chunk], labels[start : start + chunk])
 
 
@@ -130,5 +133,5 @@ def check(adapter: Adapter, features: Tensor, labels: Tensor) -> None:
             f"the adapter's initial parameters are {adapter.provenance!r}; only 'public' ones can be trained under "
             "privacy. Start from generated images or class texts"
         )
-    if len(features) != len(labels):
+    if features.shape[0] != labels.shape[0]:
         raise ConfigError(f"{len(features)} features and {len(labels)} labels; each record needs one of both")

@@ -172,8 +172,10 @@ class CacheFL(Adapter):
         affinity = self._affinity(mapped)
         error = softmax_error(self._scores(features, affinity), labels)
         # One-hot values are read off, here and in the scores; multiplied out, they cost the square of the classes.
-        own = error.repeat_interleave(self._keys_per_class, dim=1)
-        return OuterProducts(left=self.alpha * self.beta * affinity * own, right=mapped)
+        # The affinity is made anew for every batch and becomes the left factor in place.
+        affinity.mul_(self.alpha * self.beta)
+        self._by_class(affinity).mul_(error[:, :, None])
+        return OuterProducts(left=affinity, right=mapped)
 
     def vector(self) -> Vector:
         """Return the keys, row by row."""
@@ -187,7 +189,7 @@ class CacheFL(Adapter):
     @property
     def chunk(self) -> int:
         """How many records' gradients are made at one time: affinities and what is made of them are there together."""
-        return fitting(4 * len(self.keys))
+        return fitting(4 * self.keys.shape[0])
 
     def moved_to(self, vector: Vector) -> Self:
         """Return the same adapter with other keys."""
@@ -207,14 +209,16 @@ class CacheFL(Adapter):
 
     @property
     def _keys_per_class(self) -> int:
-        return len(self.keys) // len(self.text)
+        return self.keys.shape[0] // self.text.shape[0]
 
     def _mapped(self, features: Tensor) -> Tensor:
         return features if self.whitening is None else self.whitening(features)
 
     def _affinity(self, mapped: Tensor) -> Tensor:
-        return torch.exp(-self.beta * (1 - mapped @ self.keys.T))
+        return (mapped @ self.keys.T).sub_(1).mul_(self.beta).exp_()
 
     def _scores(self, features: Tensor, affinity: Tensor) -> Tensor:
-        by_class = affinity.reshape(len(affinity), len(self.text), self._keys_per_class).sum(2)
-        return self.zero_shot(features) + self.alpha * by_class
+        return self.zero_shot(features) + self.alpha * self._by_class(affinity).sum(2)
+
+    def _by_class(self, affinity: Tensor) -> Tensor:
+        return affinity.view(-1, self.text.shape[0], self._keys_per_class)
