@@ -30,15 +30,17 @@ TAG = 16
 
 _PREFIX = b"securefed/1/"
 
-_PLACES = (">", ">I", ">II", ">III")
-"""How up to three numbers are written: the places of parties, and a slot of a deal."""
+_PLACES = tuple(struct.Struct(layout).pack for layout in (">", ">I", ">II", ">III"))
+"""What writes up to three numbers: the places of parties, and a slot of a deal."""
+
+_SHA256 = SHA256()
 
 _PROBE = X25519PrivateKey.from_private_bytes(bytes(32))
 
 
 def label(name: str, context: bytes, *places: int) -> bytes:
     """Return an unambiguous name for one use of a key: text, a zero byte, the context, the parties' places, a slot."""
-    return _label_of_all(name, context) + struct.pack(_PLACES[len(places)], *places)
+    return _label_of_all(name, context) + _PLACES[len(places)](*places)
 
 
 @lru_cache(maxsize=256)
@@ -80,7 +82,7 @@ def is_usable(public: bytes) -> bool:
 
 def derive(secret: bytes, info: bytes) -> bytes:
     """Return a 32-byte key from a shared secret, by HKDF-SHA256 with empty salt."""
-    return HKDF(algorithm=SHA256(), length=KEY, salt=None, info=info).derive(secret)
+    return HKDF(algorithm=_SHA256, length=KEY, salt=None, info=info).derive(secret)
 
 
 def seal(key: bytes, content: bytes, associated: bytes) -> bytes:
@@ -110,4 +112,4 @@ def payload_hash(payload: bytes = b"") -> blake3:
 
 def digest(info: bytes, *parts: bytes) -> bytes:
     """Return SHA-256 over a label and parts of known length."""
-    return hashlib.sha256(b"".join((info, *parts))).digest()
+    return hashlib.sha256(info + b"".join(parts)).digest()

@@ -115,8 +115,8 @@ def _paired(one: Sequence[bytes], other: Sequence[bytes]) -> bytes:
 
 def _halves(data: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
     """Return what :func:`_paired` was given."""
-    starts = range(0, len(data), PAIR)
-    return tuple([data[at : at + DIGEST] for at in starts]), tuple([data[at + DIGEST : at + PAIR] for at in starts])
+    cut = [data[at : at + DIGEST] for at in range(0, len(data), DIGEST)]
+    return tuple(cut[::2]), tuple(cut[1::2])
 
 
 def vouched(record: bytes) -> bytes:

@@ -23,6 +23,9 @@ from securefed.errors import ConfigError
 DEALING = frozenset({Kind.ADVERT, Kind.KEYS, Kind.SHARES, Kind.INBOX})
 """Messages that belong to a deal; all others belong to one round."""
 
+_MESSAGE = {kind: f"message {kind.name}" for kind in Kind}
+"""Whose label a statement begins with."""
+
 CHECK_BITS = 64
 """How many bits the count coordinates have together: masks that do not cancel pass with probability 2**-64."""
 
@@ -145,7 +148,7 @@ class Session:
 
         A client's answer is for everybody and has the server's place as receiver.
         """
-        return label(f"message {kind.name}", self.context_of(kind), sender, receiver) + checksum
+        return label(_MESSAGE[kind], self.context_of(kind), sender, receiver) + checksum
 
     def write(
         self, kind: Kind, payload: Sequence[Buffer], *, by: Identity, sender: int, receiver: int
