@@ -95,8 +95,8 @@ class Ledger:
             ledger = cls(path, connection, seen)
             with named(path), writing(connection):
                 header = {"budget_epsilon": budget_epsilon, "budget_delta": budget_delta, "filter": filter}
-                book = ledger._begin(dataset, header)
-            ledger._remember(book)
+                version, book = ledger._begin(dataset, header)
+            ledger._remember(version, book)
             failed.pop_all()
         return ledger
 
@@ -111,11 +111,11 @@ class Ledger:
         entry = Entry(run=run, round=round, purpose=purpose, plan_digest=plan_digest, event=event)
         with named(self._path):
             with writing(self._connection):
-                book = self._current()
+                version, book = self._current()
                 check_budget(book, [event])
                 self._known = None  # until the commit has returned, nothing is known
                 line = self._append(book.head, entry.to_json())
-            self._remember(replace(book, entries=(*book.entries, entry), heads=(*book.heads, digest(line))))
+            self._remember(version, replace(book, entries=(*book.entries, entry), heads=(*book.heads, digest(line))))
         return entry
 
     def holds(self, event: Event, *, run: str, round: int, step: int, plan_digest: str) -> bool:
@@ -181,14 +181,14 @@ class Ledger:
         if self._mirror is not None:
             self._mirror.close()
 
-    def _begin(self, dataset: str, header: Json) -> Book:
-        """Write the first line of a new ledger, or check that of an old one."""
+    def _begin(self, dataset: str, header: Json) -> tuple[int, Book]:
+        """Write the first line of a new ledger, or check that of an old one; return what :meth:`_current` does."""
         if not self._lines():
             salt = secrets.token_hex(16)
             self._connection.execute("INSERT INTO salt VALUES (?)", (salt,))
             self._append("", {"format": FORMAT, "dataset": _salted(salt, dataset), **header})
             return self._current()
-        book = self._current()
+        version, book = self._current()
         salts = self._connection.execute("SELECT salt FROM salt").fetchall()
         if [book.dataset] != [_salted(salt, dataset) for (salt,) in salts]:
             raise LedgerError(f"{self._path} belongs to another data set than {dataset!r}; name another ledger")
@@ -197,21 +197,25 @@ class Ledger:
                 f"{self._path} counts at delta {book.budget_delta:g}, the plan at {header['budget_delta']:g}; "
                 "use the former"
             )
-        return book
+        return version, book
 
-    def _current(self) -> Book:
-        """Return the content while the write lock is held: read anew only if somebody else may have written."""
+    def _current(self) -> tuple[int, Book]:
+        """Return version and content while the write lock is held: read anew only if somebody else may have written."""
         version = self._version()
         if self._known is None or self._known[0] != version:
             book = parse(self._lines(), where=str(self._path))
             if self._mirror is not None:
                 self._mirror.check(book)
             self._known = (version, book)
-        return self._known[1]
+        return self._known
 
-    def _remember(self, book: Book) -> None:
-        """Keep the state after a commit, here and in the mirror."""
-        self._known = (self._version(), book)
+    def _remember(self, version: int, book: Book) -> None:
+        """Keep the state after a commit, here and in the mirror.
+
+        The version is that of the time under the lock: a later one may be of lines that others wrote since, which this
+        book does not hold.
+        """
+        self._known = (version, book)
         if self._mirror is not None:
             self._mirror.advance(book)
 

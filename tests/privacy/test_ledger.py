@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given, settings
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 
 from securefed.errors import BudgetExceeded, ConfigError, LedgerError
 from securefed.privacy import accounting
+from securefed.privacy import ledger as ledgers
 from securefed.privacy.accounting import SumOfShares
 from securefed.privacy.clipping import Adjacency
 from securefed.privacy.ledger import Ledger, parse, read_export
+from securefed.privacy.storage import writing
 
 
 def event(noise_multiplier=5.0):
@@ -219,6 +222,34 @@ def test_two_processes_charge_one_ledger_without_losing_a_line(tmp_path):
         (run, number) for run in ("a", "b") for number in range(10)
     ]
     ledger.close()
+
+
+@pytest.mark.parametrize("first", ["open", "charge"])
+def test_a_charge_by_somebody_else_right_after_ones_own_commit_is_seen(tmp_path, monkeypatch, first):
+    """Nobody holds the lock then; a budget for three charges must not let a fourth through."""
+    path = tmp_path / "ours.sqlite"
+    budget = accounting.epsilon([event()] * 3, delta=1e-5, view="coalition") + 1e-6
+    other, waiting = opened(path, budget_epsilon=budget), []
+
+    @contextmanager
+    def overtaken(connection):
+        with writing(connection):
+            yield
+        if waiting:
+            charge(other, waiting.pop(), run="second")
+
+    monkeypatch.setattr(ledgers, "writing", overtaken)
+    waiting += [1] if first == "open" else []
+    ledger = opened(path)
+    waiting += [1] if first == "charge" else []
+    for number in (1, 2):
+        charge(ledger, number)
+    with pytest.raises(BudgetExceeded):
+        charge(ledger, 3)
+
+    assert sorted(entry.run for entry in ledger.read().entries) == ["first", "first", "second"]
+    ledger.close()
+    other.close()
 
 
 def test_a_damaged_file_is_an_error_with_a_way_out(tmp_path):
