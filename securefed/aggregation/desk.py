@@ -15,10 +15,11 @@ from securefed.aggregation.identity import Identity
 from securefed.aggregation.members import Members
 from securefed.aggregation.messages import Advert, Sealed
 from securefed.aggregation.parameters import DIGEST
+from securefed.aggregation.records import Records
 from securefed.aggregation.requests import Requests
 from securefed.aggregation.session import Session
 from securefed.aggregation.transcript import Transcript
-from securefed.aggregation.wire import Buffer, Kind
+from securefed.aggregation.wire import Kind
 from securefed.errors import ProtocolError, ThresholdError
 
 
@@ -97,16 +98,16 @@ class Dealt:
     graph: Graph
     sharing: Members
     adverts: Mapping[int, Advert]
-    inboxes: Mapping[int, bytes | bytearray]
+    inboxes: Records
     waiting: Members
 
     def neighbours(self, place: int) -> tuple[int, ...]:
         """Return those that mask with a client and have dealt shares, and itself, sorted."""
         return self.sharing.among(self.graph.holders(place))
 
-    def commitments(self, holder: int) -> Iterator[tuple[Buffer, Buffer]]:
+    def commitments(self, holder: int) -> Iterator[tuple[bytes, bytes]]:
         """Return this round's commitments to a holder's shares, in the order of their owners: its neighbours."""
-        inbox, slot = self.inboxes[holder], self.desk.session.slot
+        inbox, slot = self.inboxes.of(holder), self.desk.session.slot
         size = Sealed.size(self.desk.session.parameters.context.deal.rounds)
         return (Sealed.committed(inbox[at : at + size], slot) for at in range(0, len(inbox), size))
 

@@ -1,16 +1,16 @@
-"""The shares that rebuild secrets, as many of each as that takes, in one array for all owners.
-
-In a large cohort they are a million, and an object for each would be most of what a server holds.
-"""
+"""The shares that rebuild secrets, as many of each as that takes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import final
 
-import numpy as np
-
+from securefed.aggregation.messages import split_records
+from securefed.aggregation.records import Records
 from securefed.aggregation.shamir import SHARE
+
+POINT = 4
+"""Bytes of a holder's point."""
 
 
 @final
@@ -23,10 +23,8 @@ class FirstShares:
     """
 
     def __init__(self, owners: int, needed: int) -> None:
-        self._shares = np.zeros((owners, needed, SHARE), dtype=np.uint8)
-        self._points = np.zeros((owners, needed), dtype=np.uint32)
-        self._known = np.zeros(owners, dtype=np.intp)
-        self._needed = needed
+        self._points = Records(owners, needed, POINT)
+        self._shares = Records(owners, needed, SHARE)
 
     def add(self, point: int, owners: Sequence[int], shares: bytes) -> None:
         """Take the shares of one holder.
@@ -36,15 +34,12 @@ class FirstShares:
             owners: The places of their owners, all different.
             shares: Theirs in one string, 32 bytes each.
         """
-        places, records = np.array(owners), np.frombuffer(shares, dtype=np.uint8).reshape(-1, SHARE)
-        wanted = self._known[places] < self._needed
-        rows = places[wanted]
-        at = self._known[rows]
-        self._shares[rows, at], self._points[rows, at] = records[wanted], point
-        self._known[rows] += 1
+        self._points.add(owners, point.to_bytes(POINT, "big") * len(owners))
+        self._shares.add(owners, shares)
 
     def of(self, owner: int) -> dict[int, bytes]:
         """Return the shares of an owner's secret by their points, at most as many as are needed."""
-        known = self._known[owner]
-        points, shares = self._points[owner, :known].tolist(), self._shares[owner, :known]
-        return dict(zip(points, map(np.ndarray.tobytes, shares), strict=True))
+        points, shares = self._points.of(owner), self._shares.of(owner)
+        count = len(points) // POINT
+        split = split_records(points, POINT, count), split_records(shares, SHARE, count)
+        return {int.from_bytes(point, "big"): share for point, share in zip(*split, strict=True)}

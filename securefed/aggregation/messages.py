@@ -18,7 +18,7 @@ from securefed.aggregation.parameters import DIGEST
 from securefed.aggregation.refusals import Malformed
 from securefed.aggregation.shamir import SHARE
 from securefed.aggregation.topology import Topology
-from securefed.aggregation.wire import HEADER, Buffer, Kind, array_head, decode, encode, string_head
+from securefed.aggregation.wire import HEADER, Kind, array_head, decode, encode, string_head
 
 ENVELOPE = HEADER + DIGEST + SIGNATURE + 32
 """Bytes of a frame besides its payload: header, context, signature, and at most 32 bytes of CBOR heads."""
@@ -102,7 +102,7 @@ class Sealed:
         return cls(record[:cut], record[cut:])
 
     @staticmethod
-    def committed(record: Buffer, slot: int) -> tuple[Buffer, Buffer]:
+    def committed(record: bytes, slot: int) -> tuple[bytes, bytes]:
         """Return one round's two commitments of a record: to the share of a self mask's seed, and of a mask key."""
         at = slot * PAIR
         return record[at : at + DIGEST], record[at + DIGEST : at + PAIR]
@@ -136,14 +136,19 @@ def advert_leaf(record: bytes) -> bytes:
     return leaf(vouched(record))
 
 
-def split_records(data: bytes, size: int, count: int) -> list[bytes]:
-    """Cut a byte string into ``count`` records.
+def check_records(data: bytes, size: int, count: int) -> None:
+    """Refuse a byte string that is not made of ``count`` records.
 
     Raises:
         Malformed: If it has another length.
     """
     if len(data) != size * count:
         raise Malformed(f"expected {count} records of {size} bytes, got {len(data)} bytes")
+
+
+def split_records(data: bytes, size: int, count: int) -> list[bytes]:
+    """Cut a byte string into ``count`` records; raises as :func:`check_records`."""
+    check_records(data, size, count)
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 

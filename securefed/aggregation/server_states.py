@@ -17,9 +17,10 @@ from securefed.aggregation.graph import Graph
 from securefed.aggregation.identity import SIGNATURE
 from securefed.aggregation.keys import is_usable
 from securefed.aggregation.members import Members
-from securefed.aggregation.messages import Advert, Sealed, advert_leaf, split_records
+from securefed.aggregation.messages import Advert, Sealed, advert_leaf, check_records
 from securefed.aggregation.packing import Words, unpack, word
 from securefed.aggregation.parameters import DIGEST
+from securefed.aggregation.records import Records
 from securefed.aggregation.refusals import BadMembership, Malformed
 from securefed.aggregation.requests import Requests
 from securefed.aggregation.revealing import Revealing
@@ -75,8 +76,8 @@ class Sharing(ServerState):
 
     def collect(self, answers: Mapping[str, bytes]) -> ServerState:
         """Take the SHARES."""
-        inboxes = {holder: bytearray() for holder in self.graph.members}
-        sharing = []
+        session, sharing = self.desk.session, []
+        inboxes = Records(session.size, session.topology.holders, self._size)
         for owner, payload, _ in self.desk.read(Kind.SHARES, answers, self.graph.members):
             try:
                 self._deal(owner, payload, inboxes)
@@ -91,13 +92,16 @@ class Sharing(ServerState):
         members = self.graph.members
         return opening(members, members.among(self.graph.holders(place)), self.adverts, self.tree)
 
-    def _deal(self, owner: int, payload: bytes, inboxes: Mapping[int, bytearray]) -> None:
+    def _deal(self, owner: int, payload: bytes, inboxes: Records) -> None:
         """Put one owner's sealed records into the inboxes of their holders: all of them, or none."""
         _, (records,) = decode(payload, numbers=0, strings=1)
         holders = self.graph.holders(owner)
-        size = Sealed.size(self.desk.session.parameters.context.deal.rounds)
-        for holder, record in zip(holders, split_records(records, size, len(holders)), strict=True):
-            inboxes[holder] += record
+        check_records(records, self._size, len(holders))
+        inboxes.add(holders, records)
+
+    @property
+    def _size(self) -> int:
+        return Sealed.size(self.desk.session.parameters.context.deal.rounds)
 
 
 @final
@@ -132,7 +136,7 @@ class Masking(ServerState):
         return Agreeing(self.dealt.after(alive), alive, inputs, tree, total)
 
     def _inbox(self, holder: int) -> bytes:
-        return encode([], [self.dealt.sharing.to_bytes(), bytes(self.dealt.inboxes[holder])])
+        return encode([], [self.dealt.sharing.to_bytes(), self.dealt.inboxes.of(holder)])
 
     def _unpack(self, payload: bytes) -> Words:
         _, (packed,) = decode(payload, numbers=0, strings=1)

@@ -73,7 +73,7 @@ def combine(shares: Mapping[int, bytes], *, threshold: int) -> bytes:
     return (sum(weight * _element(shares[x]) for weight, x in terms) % PRIME).to_bytes(SHARE, "little")
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def lagrange_at_zero(holders: tuple[int, ...]) -> tuple[int, ...]:
     """Return the weights ``∏ x_j / (x_j - x_i)`` over ``j ≠ i`` modulo the prime, one for each holder ``i``."""
     points = np.array(holders, dtype=np.int64)

@@ -25,7 +25,6 @@ from securefed.aggregation.packing import Words, to_ring
 from securefed.aggregation.parameters import exceeds
 from securefed.aggregation.refusals import BadShare, InconsistentSum
 from securefed.aggregation.session import Session
-from securefed.aggregation.wire import Buffer
 from securefed.encoding import RingVector
 
 
@@ -84,7 +83,7 @@ class Revealed:
             remove = subtract_mask if peer < owner else add_mask
             remove(total, key)
 
-    def _check(self, owner: int, holder: int, share: bytes, promised: tuple[Buffer, Buffer]) -> None:
+    def _check(self, owner: int, holder: int, share: bytes, promised: tuple[bytes, bytes]) -> None:
         session, (of_seed, of_key) = self.dealt.desk.session, promised
         if owner in self.survivors:
             matches = self_share_commitment(session, session.slot, owner, holder, share) == of_seed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections import defaultdict
 
 from hypothesis import given, settings
@@ -28,18 +27,3 @@ def test_the_first_shares_that_came_are_kept_with_their_points(answers, needed):
 
     for owner in range(CLIENTS):
         assert list(kept.of(owner).items()) == list(came[owner].items())[:needed]
-
-
-def test_a_share_takes_little_more_memory_than_its_bytes():
-    owners, needed = tuple(range(300)), 60
-    tracemalloc.start()
-    try:
-        kept = FirstShares(len(owners), needed)
-        for point in range(1, 2 * needed):
-            kept.add(point, owners, bytes([point]) * SHARE * len(owners))
-        held = tracemalloc.get_traced_memory()[0]
-    finally:
-        tracemalloc.stop()
-
-    assert kept.of(299)[needed] == bytes([needed]) * SHARE
-    assert held < 1.3 * SHARE * needed * len(owners)
