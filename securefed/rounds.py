@@ -166,7 +166,10 @@ def contribution(
 def _gradients(plan: Plan, adapter: Adapter, client: Client, records: Indices) -> Vector:
     if plan.loss == "info-nce":
         return compared_sum(adapter, client.features, client.labels, clip_norm=plan.clip_norm)
-    return clipped_sum(adapter, client.features[records], client.labels[records], clip_norm=plan.clip_norm)
+    features, labels = client.features, client.labels
+    if len(records) < len(labels):  # a record is in a batch once: as many records as there are are all of them
+        features, labels = features[records], labels[records]
+    return clipped_sum(adapter, features, labels, clip_norm=plan.clip_norm)
 
 
 def _update(plan: Plan, adapter: Adapter, client: Client, _: Indices) -> Vector:

@@ -156,7 +156,6 @@ LOCK = SHARE + TAG
 """Bytes of a box with a share of a lock's key."""
 
 
-@lru_cache(maxsize=256)
 def frame_size(
     kind: Kind,
     *,

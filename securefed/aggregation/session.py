@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import final
 
 from securefed.aggregation.graph import Graph
@@ -132,8 +132,12 @@ class Session:
 
     def frame_size(self, kind: Kind) -> int:
         """Return the one size that frames of a kind have."""
-        return frame_size(
-            kind,
+        return self._sizes(kind)
+
+    @cached_property
+    def _sizes(self) -> Callable[[Kind], int]:
+        of = partial(
+            frame_size,
             clients=self.size,
             rostered=len(self.roster.names),
             topology=self.topology,
@@ -142,6 +146,7 @@ class Session:
             rounds=self.parameters.context.deal.rounds,
             locks=self.locks,
         )
+        return cache(of)
 
     def statement(self, kind: Kind, sender: int, receiver: int, checksum: bytes) -> bytes:
         """Return what is signed for a message: kind, context, sender, receiver and the payload's hash.

@@ -63,7 +63,7 @@ class FullBatch:
 
     def event_of(self, number: int) -> Shares:
         """Return what the batch of a step costs, ``number`` from 1."""
-        return replace(self.event, sampling=FULL_BATCH)
+        return self.event if self.event.sampling == FULL_BATCH else replace(self.event, sampling=FULL_BATCH)
 
     def draw(self, records: int, *, number: int, rng: Source) -> Batch:
         """Return the batch of a step."""
