@@ -69,7 +69,9 @@ class Whitening:
 
     def __call__(self, features: Tensor) -> Tensor:
         """Return unit vectors, shape ``(n, dim)``."""
-        return torch.nn.functional.normalize((features - self.mean) @ self.matrix, dim=1)
+        mapped = (features - self.mean) @ self.matrix
+        # As functional.normalize, whose wrappers take as long as the work on a small batch.
+        return mapped / torch.linalg.vector_norm(mapped, dim=1, keepdim=True).clamp_min(1e-12)
 
 
 @final
