@@ -72,7 +72,7 @@ class OuterProducts(RecordGradients):
     def weighted_sum(self, weights: Tensor) -> Tensor:
         """Return the sum as one matrix product, flattened row by row."""
         if np.count_nonzero(weights.numpy()) == weights.shape[0]:
-            return ((self.left * weights[:, None]).T @ self.right).reshape(-1)
+            return ((self.left.T * weights) @ self.right).reshape(-1)
         used = weights != 0
         return OuterProducts(self.left[used], self.right[used]).weighted_sum(weights[used])
 
