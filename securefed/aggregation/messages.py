@@ -5,7 +5,6 @@ Every list is one byte string of equal records in the order of the clients' plac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import final
@@ -68,13 +67,14 @@ class Advert:
 
     @classmethod
     def of(cls, record: bytes) -> Advert:
-        """Read a record."""
-        pairs = _halves(record[KEY:])
-        return cls(record[:KEY], *pairs)
+        """Read a record: the key of the boxes, then a key and a commitment a round."""
+        box_key, *pairs = [record[at : at + KEY] for at in range(0, len(record), KEY)]
+        return cls(box_key, tuple(pairs[::2]), tuple(pairs[1::2]))
 
     def to_bytes(self) -> bytes:
         """Return the record."""
-        return self.box_key + _paired(self.mask_keys, self.self_masks)
+        pairs = zip(self.mask_keys, self.self_masks, strict=True)
+        return self.box_key + b"".join([key + commitment for key, commitment in pairs])
 
 
 @final
@@ -106,17 +106,6 @@ class Sealed:
         """Return one round's two commitments of a record: to the share of a self mask's seed, and of a mask key."""
         at = slot * PAIR
         return record[at : at + DIGEST], record[at + DIGEST : at + PAIR]
-
-
-def _paired(one: Sequence[bytes], other: Sequence[bytes]) -> bytes:
-    """Return the pairs of two sequences of 32 bytes each, round by round."""
-    return b"".join(first + second for first, second in zip(one, other, strict=True))
-
-
-def _halves(data: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
-    """Return what :func:`_paired` was given."""
-    cut = [data[at : at + DIGEST] for at in range(0, len(data), DIGEST)]
-    return tuple(cut[::2]), tuple(cut[1::2])
 
 
 def vouched(record: bytes) -> bytes:
