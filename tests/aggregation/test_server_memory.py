@@ -1,4 +1,4 @@
-"""The server adds masked vectors as they arrive: it holds the sum and one of them, however many clients there are."""
+"""The server holds the sum, one masked vector at a time, and every sealed share once."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from securefed.aggregation.audit.rig import dealt_for
 from securefed.aggregation.base import ClientRole
 from securefed.aggregation.identity import Federation
 from securefed.aggregation.masked import MaskedSum
+from securefed.aggregation.messages import Sealed
 from securefed.rng import seeded
 from tests.aggregation.cohorts import parameters
 
@@ -61,3 +63,19 @@ def test_the_servers_memory_does_not_grow_with_the_number_of_clients():
 
     assert few < 6 * ONE
     assert many < few + ONE / 2
+
+
+def test_the_server_holds_every_sealed_share_once():
+    rig = dealt_for(8, clients := 30)
+    requests = rig.run_until("share")
+    answers = {name: rig.clients[name].answer(request) for name, request in requests.items()}
+    sealed = clients * clients * Sealed.size(8)
+    tracemalloc.start()
+    try:
+        rig.server.collect(answers)
+        longest = max(map(len, rig.server.requests().values()))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert sealed < peak < 1.1 * sealed + 6 * longest < 1.5 * sealed
