@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 
 import click
 from flwr.cli.app import app
@@ -32,5 +33,10 @@ def _taken(key: str) -> bool:
         return False
 
 
+def main(keys: Iterable[str]) -> int:
+    """Register all keys and return the exit status: 1 if one of them was not taken."""
+    return int(not all(map(register, keys)))
+
+
 if __name__ == "__main__":
-    sys.exit(not all(map(register, sys.argv[1:])))
+    sys.exit(main(sys.argv[1:]))
