@@ -2,6 +2,8 @@
 
 An entry is found by the SHA-256 of a picture's content and by everything that decides what its features are: weights,
 layers, transform, precision, processor and library versions. A changed pixel, weight or transform is another entry.
+The content of a picture that is drawn on demand is named by all that its pixels follow from
+(:mod:`securefed.data.drawn`).
 
 Features are personal data as much as the pictures that they come from: the folder is readable by its owner alone, and
 may be deleted at any time.
