@@ -55,6 +55,11 @@ class Masks:
             stream.update_into(zeros, self._buffer)
             np.subtract(part, mask, out=part)
 
+    def apply_to_all(self, vector: Words) -> None:
+        """Change a whole vector, in place."""
+        for piece in pieces(len(vector), vector.dtype.itemsize):
+            self.apply(vector[piece])
+
 
 def pieces(length: int, itemsize: int) -> Iterator[slice]:
     """Return where the pieces of a vector lie."""
@@ -64,17 +69,12 @@ def pieces(length: int, itemsize: int) -> Iterator[slice]:
 
 def add_mask(vector: Words, key: bytes) -> None:
     """Add the mask of ``key`` to ``vector``, in place."""
-    _apply(vector, Masks(added=[key]))
+    Masks(added=[key]).apply_to_all(vector)
 
 
 def subtract_mask(vector: Words, key: bytes) -> None:
     """Take the mask of ``key`` from ``vector``, in place."""
-    _apply(vector, Masks(subtracted=[key]))
-
-
-def _apply(vector: Words, masks: Masks) -> None:
-    for piece in pieces(len(vector), vector.dtype.itemsize):
-        masks.apply(vector[piece])
+    Masks(subtracted=[key]).apply_to_all(vector)
 
 
 def _keystream(key: bytes) -> CipherContext:

@@ -53,8 +53,7 @@ class Revealing(ServerState):
                 desk.refuse(holder, error)
         desk.note(Kind.REVEAL, holders)
         masked = self.masked.copy()
-        for owner in self.dealt.sharing:
-            revealed.unmask(masked, owner)
+        revealed.unmask(masked)
         total = checked(desk.session, masked, len(self.alive))
         desk.transcript.close(total)
         return Done(self.alive, total, stayed=len(holders))

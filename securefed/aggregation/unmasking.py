@@ -18,7 +18,7 @@ from securefed.aggregation.derivations import (
 from securefed.aggregation.desk import Dealt
 from securefed.aggregation.first_shares import FirstShares
 from securefed.aggregation.keys import agree, load, public_key
-from securefed.aggregation.masks import add_mask, subtract_mask
+from securefed.aggregation.masks import Masks
 from securefed.aggregation.members import Members
 from securefed.aggregation.messages import split_records
 from securefed.aggregation.packing import Words, to_ring
@@ -26,6 +26,26 @@ from securefed.aggregation.parameters import exceeds
 from securefed.aggregation.refusals import BadShare, InconsistentSum
 from securefed.aggregation.session import Session
 from securefed.encoding import RingVector
+
+AT_ONCE = 256
+"""Masks that are taken off together, piece by piece of the sum: the sum passes through the cache once for all."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Keys of masks that are left in a sum: survivors added some, and subtracted others."""
+
+    added: list[bytes]
+    subtracted: list[bytes]
+
+    def __len__(self) -> int:
+        """Return how many masks there are."""
+        return len(self.added) + len(self.subtracted)
+
+    def remove(self, total: Words) -> None:
+        """Take the masks off, in place."""
+        Masks(added=self.subtracted, subtracted=self.added).apply_to_all(total)
 
 
 @final
@@ -61,27 +81,36 @@ class Revealed:
             self._check(owner, holder, share, promised)
         self.shares.add(holder + 1, owners, revealed)
 
-    def unmask(self, total: Words, owner: int) -> None:
-        """Take from the sum what one client left in it: its self mask, or pairwise masks whose partner is missing.
+    def unmask(self, total: Words) -> None:
+        """Take from the sum, in place, what every client that dealt shares left in it.
 
         Raises:
-            ThresholdError: If too few holders revealed their shares.
-            BadShare: If the owner shared something else than it committed to.
+            ThresholdError: If too few holders revealed their shares of somebody.
+            BadShare: If somebody shared something else than it committed to.
         """
+        left = Left([], [])
+        for owner in self.dealt.sharing:
+            self._add(left, owner)
+            if len(left) >= AT_ONCE:
+                left.remove(total)
+                left = Left([], [])
+        left.remove(total)
+
+    def _add(self, left: Left, owner: int) -> None:
+        """Add what one client left: its self mask, or the pairwise masks of which it is missing."""
         session, advert = self.dealt.desk.session, self.dealt.adverts[owner]
         secret = shamir.combine(self.shares.of(owner), threshold=session.topology.share_threshold)
         if owner in self.survivors:
             if seed_commitment(session, session.slot, owner, secret) != advert.self_masks[session.slot]:
                 raise BadShare(f"{session.name(owner)!r} shared another self mask than it committed to")
-            subtract_mask(total, self_mask_key(session, owner, secret))
+            left.added.append(self_mask_key(session, owner, secret))
             return
         if public_key(secret) != advert.mask_keys[session.slot]:
             raise BadShare(f"{session.name(owner)!r} shared another key than it advertised")
         private = load(secret)
         for peer in self.survivors.among(self.dealt.graph.holders(owner)):
             key = pair_mask_key(session, owner, peer, agree(private, self.dealt.adverts[peer].mask_keys[session.slot]))
-            remove = subtract_mask if peer < owner else add_mask
-            remove(total, key)
+            (left.added if peer < owner else left.subtracted).append(key)
 
     def _check(self, owner: int, holder: int, share: bytes, promised: tuple[bytes, bytes]) -> None:
         session, (of_seed, of_key) = self.dealt.desk.session, promised

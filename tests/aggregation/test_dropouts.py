@@ -11,11 +11,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from securefed.aggregation import unmasking
 from securefed.aggregation.audit.rig import ANSWERS, Rig
 from securefed.aggregation.parameters import default_threshold
 from securefed.errors import ThresholdError
 
 PHASES = tuple(ANSWERS)
+NAMES = tuple(f"client-{number}" for number in range(7))
 
 
 def snapshot(rig: Rig):
@@ -50,6 +52,17 @@ def test_every_subset_may_leave_in_every_phase(clients, phase):
             assert outcome.error is None, (gone, outcome.describe())
             assert outcome.exact
             assert outcome.survivors == expected
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 7, 8, 100])
+def test_masks_come_off_in_any_number_of_goes(at_once, monkeypatch):
+    """Seven clients of whom two leave: five self masks, and five pairwise masks of each who left."""
+    monkeypatch.setattr(unmasking, "AT_ONCE", at_once)
+    outcome = Rig(7, dim=2).run(answer=lambda at, name, data: None if at == "mask" and name in NAMES[:2] else data)
+
+    assert outcome.error is None, outcome.describe()
+    assert outcome.exact
+    assert outcome.survivors == NAMES[2:]
 
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.combinations(PHASES, 2)))
