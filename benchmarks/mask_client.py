@@ -5,7 +5,7 @@ whole MASKED answer (open and check the neighbours' sealed shares, add every mas
 agreements that the masks come from. The floor takes the same vector into 32-bit words and adds one AES-256-CTR
 keystream for each mask, and nothing else. Flower's is the same step of its SecAgg+ client by its own primitives: open
 the shares, load and agree on keys, add masks, reduce, serialise (its step signs and hashes nothing). Quantisation is
-left out on both sides. One thread, interleaved, process seconds.
+left out on both sides. Interleaved, seconds of the processor, of all threads: ours adds 100 masks by two.
 
 Ours makes the same keystream by AES-GCM, whose code in OpenSSL is faster than that of counter mode on processors with
 wide AES instructions. So there are two floors: ``floor`` by counter mode, the plain way to such masks, and

@@ -20,7 +20,7 @@ from securefed.aggregation.derivations import box_key, key_share_commitment, pai
 from securefed.aggregation.identity import Federation, is_signed
 from securefed.aggregation.keys import agree, load, public_key, seal, unseal
 from securefed.aggregation.masked import MaskedSum
-from securefed.aggregation.masks import Masks, pieces
+from securefed.aggregation.masks import Masks
 from securefed.aggregation.packing import pack, unpack
 from securefed.aggregation.parameters import Context, Parameters, default_threshold
 from securefed.aggregation.session import Session
@@ -37,9 +37,7 @@ def mask() -> Work:
     vector, keys = np.zeros(100_000, dtype="<u4"), [seeded(place).bytes(32) for place in range(11)]
 
     def work() -> None:
-        masks = Masks(added=keys[:6], subtracted=keys[6:])
-        for piece in pieces(len(vector), vector.itemsize):
-            masks.apply(vector[piece])
+        Masks(added=keys[:6], subtracted=keys[6:]).apply(vector)
 
     return work
 

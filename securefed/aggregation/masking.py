@@ -10,7 +10,7 @@ from securefed.aggregation.derivations import pair_mask_key, self_mask_key
 from securefed.aggregation.hand import Own
 from securefed.aggregation.masks import CHUNK, Masks, pieces
 from securefed.aggregation.member import Member
-from securefed.aggregation.packing import pack, word
+from securefed.aggregation.packing import Words, pack, word
 from securefed.aggregation.wire import Buffer
 from securefed.encoding import RingVector
 
@@ -21,7 +21,7 @@ def under_masks(member: Member, own: Own, owners: Iterable[int], vector: RingVec
     Every piece takes the memory of the one before.
     """
     session, place = member.session, member.place
-    bits, dim = session.parameters.bits, session.parameters.dim
+    bits = session.parameters.bits
     keys = {peer: pair_mask_key(session, place, peer, own.masks[peer]) for peer in owners if peer != place}
     masks = Masks(
         added=[
@@ -30,10 +30,15 @@ def under_masks(member: Member, own: Own, owners: Iterable[int], vector: RingVec
         ],
         subtracted=[key for peer, key in keys.items() if peer < place],
     )
-    scratch = np.empty(CHUNK // word(bits).itemsize, dtype=word(bits))
-    for piece in pieces(session.length, word(bits).itemsize):
-        part, part_of_own = scratch[: piece.stop - piece.start], vector[piece.start : min(piece.stop, dim)]
+    for part in masks.applied(_counted(vector[: session.parameters.dim], session.length, word(bits))):
+        yield pack(part, bits)
+
+
+def _counted(vector: RingVector, length: int, kind: np.dtype[np.unsignedinteger]) -> Iterator[Words]:
+    """Yield a vector and its count coordinates piece by piece, all in the same memory."""
+    scratch = np.empty(CHUNK // kind.itemsize, dtype=kind)
+    for piece in pieces(length, kind.itemsize):
+        part, part_of_own = scratch[: piece.stop - piece.start], vector[piece]
         np.copyto(part[: len(part_of_own)], part_of_own, casting="unsafe")
         part[len(part_of_own) :] = 1
-        masks.apply(part)
-        yield pack(part, bits)
+        yield part

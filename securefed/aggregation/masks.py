@@ -12,8 +12,10 @@ its counter mode, where a processor has them. No tag is ever asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import final
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import TypeAlias, final
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
@@ -22,12 +24,20 @@ from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from securefed.aggregation.packing import Words
 
-CHUNK = 1 << 17
+CHUNK = 1 << 18
 """Bytes that are masked at a time: small enough to stay in the cache while every mask is added."""
+
+WORTH = 32 * CHUNK
+"""Bytes of masks for one piece that are worth more threads: to hand them out takes about as long as a mask."""
+
+THREADS = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 4)
+"""How many threads add masks: the cipher and the addition let go of Python's lock."""
 
 _ZEROS = bytes(CHUNK)
 
 _FROM_BLOCK_TWO = GCM(bytes(12))
+
+_Streams: TypeAlias = Sequence[tuple[CipherContext, np.ufunc]]
 
 
 @final
@@ -40,25 +50,34 @@ class Masks:
     """
 
     def __init__(self, *, added: Iterable[bytes] = (), subtracted: Iterable[bytes] = ()) -> None:
-        self._added = [_keystream(key) for key in added]
-        self._subtracted = [_keystream(key) for key in subtracted]
-        self._buffer = bytearray(CHUNK)
+        plus, minus = [_keystream(key) for key in added], [_keystream(key) for key in subtracted]
+        self._streams: _Streams = [(stream, np.add) for stream in plus] + [(stream, np.subtract) for stream in minus]
 
-    def apply(self, part: Words) -> None:
-        """Change the next piece of a vector, in place; all pieces but the last have ``CHUNK`` bytes."""
-        zeros = memoryview(_ZEROS)[: part.nbytes]
-        mask = np.frombuffer(self._buffer, dtype=part.dtype, count=len(part))
-        for stream in self._added:
-            stream.update_into(zeros, self._buffer)
-            np.add(part, mask, out=part)
-        for stream in self._subtracted:
-            stream.update_into(zeros, self._buffer)
-            np.subtract(part, mask, out=part)
-
-    def apply_to_all(self, vector: Words) -> None:
+    def apply(self, vector: Words) -> None:
         """Change a whole vector, in place."""
-        for piece in pieces(len(vector), vector.dtype.itemsize):
-            self.apply(vector[piece])
+        for _ in self.applied(vector[piece] for piece in pieces(len(vector), vector.dtype.itemsize)):
+            pass
+
+    def applied(self, parts: Iterable[Words]) -> Iterator[Words]:
+        """Yield the pieces of a vector, each changed in place when it is asked for; all but the last are of ``CHUNK``.
+
+        Long pieces under many masks are shared among threads, each of which adds up masks of its own.
+        """
+        buffers = [bytearray(CHUNK) for _ in range(THREADS)]
+        with ThreadPoolExecutor(THREADS) as pool:
+            for part in parts:
+                if len(self._streams) * part.nbytes < WORTH:
+                    _apply(self._streams, part, buffers[0])
+                else:
+                    self._share(part, buffers, pool)
+                yield part
+
+    def _share(self, part: Words, buffers: Sequence[bytearray], pool: Executor) -> None:
+        own, *others = [self._streams[at :: len(buffers)] for at in range(len(buffers))]
+        sums = [pool.submit(_sum, streams, part, buffer) for streams, buffer in zip(others, buffers[1:], strict=True)]
+        _apply(own, part, buffers[0])
+        for each in sums:
+            np.add(part, each.result(), out=part)
 
 
 def pieces(length: int, itemsize: int) -> Iterator[slice]:
@@ -69,12 +88,27 @@ def pieces(length: int, itemsize: int) -> Iterator[slice]:
 
 def add_mask(vector: Words, key: bytes) -> None:
     """Add the mask of ``key`` to ``vector``, in place."""
-    Masks(added=[key]).apply_to_all(vector)
+    Masks(added=[key]).apply(vector)
 
 
 def subtract_mask(vector: Words, key: bytes) -> None:
     """Take the mask of ``key`` from ``vector``, in place."""
-    Masks(subtracted=[key]).apply_to_all(vector)
+    Masks(subtracted=[key]).apply(vector)
+
+
+def _sum(streams: _Streams, like: Words, buffer: bytearray) -> Words:
+    """Return what masks add to a piece."""
+    total = np.zeros_like(like)
+    _apply(streams, total, buffer)
+    return total
+
+
+def _apply(streams: _Streams, part: Words, buffer: bytearray) -> None:
+    zeros = memoryview(_ZEROS)[: part.nbytes]
+    mask = np.frombuffer(buffer, dtype=part.dtype, count=len(part))
+    for stream, combine in streams:
+        stream.update_into(zeros, buffer)
+        combine(part, mask, out=part)
 
 
 def _keystream(key: bytes) -> CipherContext:

@@ -45,7 +45,7 @@ class Left:
 
     def remove(self, total: Words) -> None:
         """Take the masks off, in place."""
-        Masks(added=self.subtracted, subtracted=self.added).apply_to_all(total)
+        Masks(added=self.subtracted, subtracted=self.added).apply(total)
 
 
 @final

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
+from securefed.aggregation import masks
 from securefed.aggregation.identity import Identity, is_signed
 from securefed.aggregation.keys import agree, derive, is_usable, label, load, payload_hash, public_key, seal, unseal
 from securefed.aggregation.masks import CHUNK, add_mask, subtract_mask
@@ -145,6 +146,34 @@ def test_a_mask_is_one_stream_whatever_the_pieces(dtype, size):
     assert words.tobytes() == Cipher(AES(key), CTR((2).to_bytes(16, "big"))).encryptor().update(bytes(words.nbytes))
     subtract_mask(words, key)
     assert not words.any()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+@pytest.mark.parametrize(("plus", "minus"), [(0, 0), (1, 0), (0, 1), (4, 3)])
+@pytest.mark.parametrize("size", [1, CHUNK // 4, CHUNK // 2 + 17])
+def test_masks_that_threads_share_are_those_of_one_after_the_other(threads, plus, minus, size, monkeypatch):
+    monkeypatch.setattr(masks, "THREADS", threads)
+    monkeypatch.setattr(masks, "WORTH", 0)
+    keys = [seeded(6, place).bytes(32) for place in range(plus + minus)]
+    words = np.arange(size, dtype="<u4")
+    masks.Masks(added=keys[:plus], subtracted=keys[plus:]).apply(words)
+    monkeypatch.setattr(masks, "WORTH", 1 << 60)
+    for key in keys[:plus]:
+        subtract_mask(words, key)
+    for key in keys[plus:]:
+        add_mask(words, key)
+
+    assert np.array_equal(words, np.arange(size))
+
+
+def test_few_or_short_masks_start_no_thread(monkeypatch):
+    """A small sum has other work for its processors."""
+    monkeypatch.setattr(masks.ThreadPoolExecutor, "submit", lambda *_: pytest.fail("a thread was started"))
+    masks.Masks(added=[bytes(32)] * 31).apply(np.zeros(CHUNK // 4, dtype="<u4"))
+    masks.Masks(added=[bytes(32)] * 200).apply(np.zeros(CHUNK // 32, dtype="<u4"))
+    if masks.THREADS > 1:
+        with pytest.raises(pytest.fail.Exception, match="was started"):
+            masks.Masks(added=[bytes(32)] * 32).apply(np.zeros(CHUNK // 4, dtype="<u4"))
 
 
 def linear_complexity(bits: list[int]) -> int:
