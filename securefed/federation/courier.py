@@ -60,8 +60,8 @@ def carry(path: Path, request: bytes, *, patience: float = 600.0) -> bytes:
 
 def send(connection: socket.socket, *parts: bytes) -> None:
     """Send one message that is made of parts."""
-    connection.sendall(LENGTH.pack(sum(map(len, parts))))
-    for part in parts:
+    # Nothing is sent after the last byte, not even nothing: whoever has all of it may have hung up.
+    for part in (LENGTH.pack(sum(map(len, parts))), *filter(None, parts)):
         connection.sendall(part)
 
 

@@ -8,12 +8,13 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from securefed.errors import ConfigError, ProtocolError
 from securefed.federation import courier, door
-from securefed.federation.courier import Refused, Unreachable, carry
+from securefed.federation.courier import LENGTH, Refused, Unreachable, carry, send
 
 NOBODY = 65534
 
@@ -67,6 +68,22 @@ def opened(path):
 def test_what_is_carried_in_is_answered(opened, size):
     message = os.urandom(size)
     assert carry(opened(), message) == message
+
+
+@pytest.mark.parametrize("parts", [(b"",), (b"question", b""), (b"", b"question")])
+def test_nothing_is_sent_to_whoever_has_the_whole_message_and_may_have_hung_up(parts):
+    ours, theirs = socket.socketpair()
+    left = LENGTH.size + sum(map(len, parts))
+
+    def sendall(part):
+        nonlocal left
+        ours.sendall(part)
+        left -= len(part)
+        if not left:
+            theirs.close()
+
+    with ours:
+        send(SimpleNamespace(sendall=sendall), *parts)
 
 
 def test_a_refusal_says_why_and_a_failure_says_nothing_of_what_is_inside(opened):
