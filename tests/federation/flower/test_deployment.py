@@ -115,7 +115,8 @@ def until_the_end(running, agent):
     """What is left of the run; an agent is killed in the second round and comes back.
 
     Yields:
-        Who dropped out, and why, when the second sum is opened; the server's memory amid it is in ``amid.sqlite``.
+        Who dropped out, and why, when the second sum is opened and the agent is back; the server's memory amid it is in
+        ``amid.sqlite``.
     """
     with ThreadPoolExecutor(1) as beside:
         run = beside.submit(running.run)
@@ -127,8 +128,8 @@ def until_the_end(running, agent):
         running.agents[agent].start()
         dropped = until(running, 2, "agree")
         until(running, 2, "reveal")
-        yield dropped
         deployment.wait(lambda: deployment.answers(running.sockets[agent]), running.agents[agent])
+        yield dropped
         try:
             run.result()
         except SecureFedError:
