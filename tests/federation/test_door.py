@@ -166,6 +166,12 @@ def test_a_socket_has_its_name_only_when_it_listens(opened, path, monkeypatch):
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
+def test_an_agent_that_was_killed_before_it_listened_is_in_nobodys_way(opened, path):
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(f"{path}{door.UNNAMED}")
+    assert carry(opened(), b"here") == b"here"
+
+
 def test_a_path_that_cannot_be_a_socket_is_refused(tmp_path, path):
     path.write_text("a file")
     with pytest.raises(ConfigError, match="is no socket"):
