@@ -108,6 +108,16 @@ def test_the_noise_in_the_sum_is_what_the_plan_says(ledgers):
     assert abs(0.97 * ratio - 1) > 2 / np.sqrt(2 * len(drawn))
 
 
+@pytest.mark.parametrize("left_out", [0, 1, 2, 5])
+def test_a_batch_is_made_of_its_records_and_no_others(left_out):
+    plan, client = toys.plan(), toys.clients(toys.plan())[0]
+    records = np.arange(left_out, len(client.labels))
+    found = rounds._gradients(plan, toys.adapter(), client, records)
+    features, labels = client.features[left_out:], client.labels[left_out:]
+
+    assert np.array_equal(found, clipped_sum(toys.adapter(), features, labels, clip_norm=plan.clip_norm))
+
+
 def contribution_without_charge(plan, client, number):
     class Free:
         def charge(self, *_, **__):
