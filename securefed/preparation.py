@@ -23,7 +23,7 @@ from securefed.data.world import Labels, Pixels
 from securefed.errors import ConfigError, DigestError
 from securefed.machine import Machine
 from securefed.plan import Plan
-from securefed.rounds import Stage, untimed
+from securefed.stopwatch import Stage, untimed
 
 if TYPE_CHECKING:
     from torch import Tensor

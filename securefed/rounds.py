@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, final
@@ -38,6 +37,7 @@ from securefed.privacy.ledger import Ledger
 from securefed.privacy.release import release
 from securefed.privacy.sampling import Batches, FullBatch, Indices
 from securefed.rng import Source
+from securefed.stopwatch import Stage, untimed
 from securefed.training import check, clipped_sum, clipped_update, compared_sum
 
 if TYPE_CHECKING:
@@ -46,17 +46,8 @@ if TYPE_CHECKING:
     from securefed.adapters.base import Adapter
 
 
-Stage: TypeAlias = Callable[[str], AbstractContextManager[None]]
-"""Called with the name of a stage around the work that belongs to it; see :class:`securefed.stopwatch.Stopwatch`."""
-
-
 Sources: TypeAlias = Callable[[str, int, str], Source]
 """Called with a purpose (``noise`` or ``keys``), a round and a client: where that client's randomness comes from."""
-
-
-def untimed(name: str) -> AbstractContextManager[None]:
-    """Time nothing."""
-    return nullcontext()
 
 
 @final
@@ -151,16 +142,16 @@ def contribution(
     """
     check(adapter, client.features, client.labels)  # here already: what is refused later was charged
     ask = partial(_ask, plan, client, run=run, number=number, rng=rng, stage=stage, repeated=repeated)
-    if plan.unit == "client":
-        return plan.encoding.to_ring(ask(partial(_update, plan, adapter, client), step=1))
-    total = ask(partial(_gradients, plan, adapter, client), step=1)
-    for step in range(2, plan.local_steps + 1):
+    query = _update if plan.unit == "client" else _gradients
+    total = ask(partial(query, plan, adapter, client), step=1)
+    for step in range(2, plan.steps + 1):
         # What was released so far is noisy already: moving along it costs nothing more.
         local = adapter.moved_to(
             adapter.vector() - plan.learning_rate * plan.clients * plan.encoding.step * total / plan.normaliser
         )
         total += ask(partial(_gradients, plan, local, client), step=step)
-    return plan.encoding.to_ring(total)
+    with stage("quantise"):
+        return plan.encoding.to_ring(total)
 
 
 def _gradients(plan: Plan, adapter: Adapter, client: Client, records: Indices) -> Vector:
@@ -199,7 +190,9 @@ def _ask(
 
     def answer(records: Indices) -> Integers:
         with stage("train"):
-            return plan.encoding.to_integers(query(records))
+            found = query(records)
+        with stage("quantise"):
+            return plan.encoding.to_integers(found)
 
     if not plan.private:
         return answer(np.arange(len(client.labels)))
@@ -358,7 +351,7 @@ def run_round(
         table: What was dealt in earlier rounds, and is kept for later ones; by default keys are for this round alone.
         lost: Called with phase and client; True if that answer never arrives.
         record: Sees every message.
-        stage: Times the stages.
+        stage: Times the stages: ``ledger``, ``train``, ``quantise``, ``noise``, ``protect``, ``sum``, ``decode``.
 
     Returns:
         What the round leaves behind.
@@ -391,14 +384,15 @@ def run_round(
         )
         roles[client.name] = sums.client(client.name, vector, rng=keys)
     server = sums.server()
-    with stage("secure sum"):
-        total = secure_sum(server, roles, lost=lost, record=record)
+    total = secure_sum(server, roles, lost=lost, record=record, stage=stage)
     if table is not None and isinstance(server, MaskedServer):
         table.keep(server)
     record_of_sum = server.transcript if isinstance(server, MaskedServer) else None
     head = record_of_sum.head if record_of_sum else server.head if isinstance(server, EncryptedServer) else previous
+    with stage("decode"):
+        moved = state.moved(plan, plan.encoding.decode(total))
     return Round(
-        state=state.moved(plan, plan.encoding.decode(total)),
+        state=moved,
         survivors=server.survivors,
         transcript=tuple(record_of_sum.lines) if record_of_sum else (),
         head=head,

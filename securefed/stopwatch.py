@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import final
+from typing import TypeAlias, final
+
+Stage: TypeAlias = Callable[[str], AbstractContextManager[None]]
+"""Called with the name of a stage around the work that belongs to it, such as :meth:`Stopwatch.stage`."""
+
+
+def untimed(name: str) -> AbstractContextManager[None]:
+    """Time nothing."""
+    return nullcontext()
 
 
 @final

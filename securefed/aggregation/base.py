@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from securefed.aggregation.parameters import Parameters
 from securefed.encoding import RingVector
 from securefed.rng import Source
+from securefed.stopwatch import Stage, untimed
 
 
 class ClientRole(ABC):
@@ -114,6 +115,7 @@ def secure_sum(
     *,
     lost: Callable[[str, str], bool] = never,
     record: Callable[[str, str, str, bytes], None] = unrecorded,
+    stage: Stage = untimed,
 ) -> RingVector:
     """Run every phase of one secure sum in this process.
 
@@ -123,16 +125,19 @@ def secure_sum(
         lost: Called with phase and client; True if the answer is lost on the way, which the server sees as a dropout.
         record: Called with phase, client, ``"request"`` or ``"answer"``, and the bytes, for every message on the
         wire.
+        stage: Times what the clients do (``protect``) and what the server does (``sum``).
 
     Returns:
         The sum of the survivors' vectors, shape ``(dim,)``, in the ring.
     """
-    while requests := server.requests():
-        answers: dict[str, bytes] = {}
-        for name, request in requests.items():
-            record(server.phase, name, "request", request)
-            if not lost(server.phase, name):
-                answers[name] = clients[name].answer(request)
-                record(server.phase, name, "answer", answers[name])
-        server.collect(answers)
-    return server.total()
+    with stage("sum"):
+        while requests := server.requests():
+            answers: dict[str, bytes] = {}
+            for name, request in requests.items():
+                record(server.phase, name, "request", request)
+                if not lost(server.phase, name):
+                    with stage("protect"):
+                        answers[name] = clients[name].answer(request)
+                    record(server.phase, name, "answer", answers[name])
+            server.collect(answers)
+        return server.total()
