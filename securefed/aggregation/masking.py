@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from securefed.aggregation.derivations import pair_mask_key, self_mask_key
 from securefed.aggregation.hand import Own
-from securefed.aggregation.masks import CHUNK, Masks, pieces
+from securefed.aggregation.masks import Masks
 from securefed.aggregation.member import Member
 from securefed.aggregation.packing import Words, pack, word
 from securefed.aggregation.wire import Buffer
@@ -30,14 +30,16 @@ def under_masks(member: Member, own: Own, owners: Iterable[int], vector: RingVec
         ],
         subtracted=[key for peer, key in keys.items() if peer < place],
     )
-    for part in masks.applied(_counted(vector[: session.parameters.dim], session.length, word(bits))):
+    kind = word(bits)
+    pieces = masks.pieces(session.length, kind.itemsize)
+    for part in masks.applied(_counted(vector[: session.parameters.dim], pieces, kind)):
         yield pack(part, bits)
 
 
-def _counted(vector: RingVector, length: int, kind: np.dtype[np.unsignedinteger]) -> Iterator[Words]:
+def _counted(vector: RingVector, pieces: Sequence[slice], kind: np.dtype[np.unsignedinteger]) -> Iterator[Words]:
     """Yield a vector and its count coordinates piece by piece, all in the same memory."""
-    scratch = np.empty(CHUNK // kind.itemsize, dtype=kind)
-    for piece in pieces(length, kind.itemsize):
+    scratch = np.empty(pieces[0].stop, dtype=kind)
+    for piece in pieces:
         part, part_of_own = scratch[: piece.stop - piece.start], vector[piece]
         np.copyto(part[: len(part_of_own)], part_of_own, casting="unsafe")
         part[len(part_of_own) :] = 1

@@ -27,13 +27,17 @@ from securefed.aggregation.packing import Words
 CHUNK = 1 << 18
 """Bytes that are masked at a time: small enough to stay in the cache while every mask is added."""
 
+LONG = 4 * CHUNK
+"""Bytes at a time where threads share the masks: they wait for Python's lock between masks, which costs more than a
+cache that holds less."""
+
 WORTH = 32 * CHUNK
 """Bytes of masks for one piece that are worth more threads: to hand them out takes about as long as a mask."""
 
 THREADS = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 4)
 """How many threads add masks: the cipher and the addition let go of Python's lock."""
 
-_ZEROS = bytes(CHUNK)
+_ZEROS = bytes(LONG)
 
 _FROM_BLOCK_TWO = GCM(bytes(12))
 
@@ -55,15 +59,20 @@ class Masks:
 
     def apply(self, vector: Words) -> None:
         """Change a whole vector, in place."""
-        for _ in self.applied(vector[piece] for piece in pieces(len(vector), vector.dtype.itemsize)):
+        for _ in self.applied(vector[piece] for piece in self.pieces(len(vector), vector.dtype.itemsize)):
             pass
 
+    def pieces(self, length: int, itemsize: int) -> Sequence[slice]:
+        """Return where the pieces of a vector lie, of ``CHUNK`` bytes or, under many masks, ``LONG``."""
+        step = (LONG if len(self._streams) * CHUNK >= WORTH else CHUNK) // itemsize
+        return [slice(start, min(start + step, length)) for start in range(0, length, step)]
+
     def applied(self, parts: Iterable[Words]) -> Iterator[Words]:
-        """Yield the pieces of a vector, each changed in place when it is asked for; all but the last are of ``CHUNK``.
+        """Yield the pieces of a vector, each changed in place when it is asked for.
 
         Long pieces under many masks are shared among threads, each of which adds up masks of its own.
         """
-        buffers = [bytearray(CHUNK) for _ in range(THREADS)]
+        buffers = [np.empty(LONG, dtype=np.uint8).data for _ in range(THREADS)]
         with ThreadPoolExecutor(THREADS) as pool:
             for part in parts:
                 if len(self._streams) * part.nbytes < WORTH:
@@ -72,18 +81,12 @@ class Masks:
                     self._share(part, buffers, pool)
                 yield part
 
-    def _share(self, part: Words, buffers: Sequence[bytearray], pool: Executor) -> None:
+    def _share(self, part: Words, buffers: Sequence[memoryview], pool: Executor) -> None:
         own, *others = [self._streams[at :: len(buffers)] for at in range(len(buffers))]
         sums = [pool.submit(_sum, streams, part, buffer) for streams, buffer in zip(others, buffers[1:], strict=True)]
         _apply(own, part, buffers[0])
         for each in sums:
             np.add(part, each.result(), out=part)
-
-
-def pieces(length: int, itemsize: int) -> Iterator[slice]:
-    """Return where the pieces of a vector lie."""
-    step = CHUNK // itemsize
-    return (slice(start, min(start + step, length)) for start in range(0, length, step))
 
 
 def add_mask(vector: Words, key: bytes) -> None:
@@ -96,14 +99,14 @@ def subtract_mask(vector: Words, key: bytes) -> None:
     Masks(subtracted=[key]).apply(vector)
 
 
-def _sum(streams: _Streams, like: Words, buffer: bytearray) -> Words:
+def _sum(streams: _Streams, like: Words, buffer: memoryview) -> Words:
     """Return what masks add to a piece."""
     total = np.zeros_like(like)
     _apply(streams, total, buffer)
     return total
 
 
-def _apply(streams: _Streams, part: Words, buffer: bytearray) -> None:
+def _apply(streams: _Streams, part: Words, buffer: memoryview) -> None:
     zeros = memoryview(_ZEROS)[: part.nbytes]
     mask = np.frombuffer(buffer, dtype=part.dtype, count=len(part))
     for stream, combine in streams:

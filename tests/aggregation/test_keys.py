@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 from securefed.aggregation import masks
 from securefed.aggregation.identity import Identity, is_signed
 from securefed.aggregation.keys import agree, derive, is_usable, label, load, payload_hash, public_key, seal, unseal
-from securefed.aggregation.masks import CHUNK, add_mask, subtract_mask
+from securefed.aggregation.masks import CHUNK, LONG, add_mask, subtract_mask
 from securefed.aggregation.refusals import BadBox, Malformed
 from securefed.rng import seeded
 
@@ -150,7 +150,7 @@ def test_a_mask_is_one_stream_whatever_the_pieces(dtype, size):
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 @pytest.mark.parametrize(("plus", "minus"), [(0, 0), (1, 0), (0, 1), (4, 3)])
-@pytest.mark.parametrize("size", [1, CHUNK // 4, CHUNK // 2 + 17])
+@pytest.mark.parametrize("size", [1, CHUNK // 4, LONG // 2 + 17])
 def test_masks_that_threads_share_are_those_of_one_after_the_other(threads, plus, minus, size, monkeypatch):
     monkeypatch.setattr(masks, "THREADS", threads)
     monkeypatch.setattr(masks, "WORTH", 0)
@@ -164,6 +164,14 @@ def test_masks_that_threads_share_are_those_of_one_after_the_other(threads, plus
         add_mask(words, key)
 
     assert np.array_equal(words, np.arange(size))
+
+
+@pytest.mark.parametrize(("count", "size"), [(31, CHUNK), (32, LONG)])
+def test_pieces_are_long_only_where_threads_share_the_masks(count, size):
+    pieces = masks.Masks(added=[bytes(32)] * count).pieces(LONG, 4)
+
+    assert {piece.stop - piece.start for piece in pieces} == {size // 4}
+    assert (pieces[0].start, pieces[-1].stop) == (0, LONG)
 
 
 def test_few_or_short_masks_start_no_thread(monkeypatch):
