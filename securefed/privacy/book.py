@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias, final
 
@@ -73,6 +74,7 @@ class Book:
         filter: Name of the filter that refuses, fixed with the budget; see :mod:`securefed.privacy.filters`.
         entries: All charges.
         heads: SHA-256 of each line, the first line included.
+        counts: How often each event was charged.
     """
 
     dataset: str
@@ -81,6 +83,7 @@ class Book:
     filter: str
     entries: Sequence[Entry] = field(repr=False)
     heads: Sequence[str] = field(repr=False)
+    counts: Counter[Event] = field(repr=False)
 
     @property
     def head(self) -> str:
@@ -96,6 +99,11 @@ class Book:
     def events(self) -> list[Event]:
         """What was charged."""
         return [entry.event for entry in self.entries]
+
+    def followed_by(self, entry: Entry, line: str) -> Book:
+        """Return the content with one more charge, whose line this is."""
+        entries, heads = (*self.entries, entry), (*self.heads, digest(line))
+        return replace(self, entries=entries, heads=heads, counts=_counted(self.counts, [entry.event]))
 
     def check_extends(self, count: int, head: str) -> None:
         """Check that this is a later state of a ledger that once had ``count`` lines and this head.
@@ -148,7 +156,8 @@ def parse(lines: Iterable[str], *, where: str) -> Book:
         heads.append(digest(line))
     if not header:
         raise LedgerError(f"{where} is empty; a ledger begins with its data set and budget")
-    return Book(**header, entries=tuple(entries), heads=tuple(heads[1:]))
+    counts = Counter(entry.event for entry in entries)
+    return Book(**header, entries=tuple(entries), heads=tuple(heads[1:]), counts=counts)
 
 
 def read_export(path: Path, *, verify: Callable[[bytes, bytes], None] | None = None) -> Book:
@@ -194,10 +203,10 @@ def check_budget(book: Book, events: Sequence[Event]) -> None:
     budget = book.budget
     for event in set(events):
         budget.accepts(event)
-    together = [*book.events, *events]
+    together = _counted(book.counts, events)
     if not budget.admits(together):
         raise BudgetExceeded(
-            spent=budget.spent(book.events),
+            spent=budget.spent(book.counts),
             asked=budget.spent(together),
             budget=book.budget_epsilon,
             delta=book.budget_delta,
@@ -215,6 +224,12 @@ def check_header(*, budget_epsilon: float, budget_delta: float, filter: str) -> 
             f"the budget is ({budget_epsilon}, {budget_delta}); epsilon must be positive, delta in (0, 1)"
         )
     filter_of(filter, epsilon=budget_epsilon, delta=budget_delta)
+
+
+def _counted(counts: Counter[Event], events: Iterable[Event]) -> Counter[Event]:
+    together = counts.copy()
+    together.update(events)
+    return together
 
 
 def _header(values: Json) -> Json:

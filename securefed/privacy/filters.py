@@ -30,6 +30,8 @@ SIZED_FOR: View = "coalition"
 class Filter(ABC):
     """Says what events have spent and whether they fit; see the subclasses.
 
+    Events are given one by one, or as a ``Counter`` that says how often each was charged; both mean the same.
+
     Attributes:
         epsilon: The budget.
         delta: The delta at which it is stated.

@@ -18,7 +18,6 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Self, final
 
@@ -30,7 +29,6 @@ from securefed.privacy.book import (
     Json,
     check_budget,
     check_header,
-    digest,
     line_of,
     parse,
     read_export,
@@ -115,7 +113,7 @@ class Ledger:
                 check_budget(book, [event])
                 self._known = None  # until the commit has returned, nothing is known
                 line = self._append(book.head, entry.to_json())
-            self._remember(version, replace(book, entries=(*book.entries, entry), heads=(*book.heads, digest(line))))
+            self._remember(version, book.followed_by(entry, line))
         return entry
 
     def holds(self, event: Event, *, run: str, round: int, step: int, plan_digest: str) -> bool:

@@ -1,5 +1,7 @@
 """Filters: exact where possible, refusing what they cannot add up, and never above the budget."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -80,6 +82,15 @@ def test_slack_has_a_limit_of_its_own(monkeypatch):
     assert budget.admits([small])
     assert not budget.admits([small, small])
     assert budget.spent([small, small]) < 0.01
+
+
+@pytest.mark.parametrize("name", ["gaussian", "renyi", "renyi-8"])
+def test_events_and_how_often_each_was_charged_are_the_same(name):
+    """A ledger gives counts: equal events must cost as often as they were charged."""
+    found, events = filter_of(name, **BUDGET), [central(5.0)] * 3 + [central(7.0)]
+
+    assert found.spent(Counter(events)) == found.spent(events) > found.spent(set(events))
+    assert [found.admits(each) for each in (900 * events, Counter(900 * events), set(events))] == [False, False, True]
 
 
 def test_nothing_spent_is_nothing():

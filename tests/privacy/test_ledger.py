@@ -57,6 +57,19 @@ def test_charges_are_there_after_reopening(ledger, tmp_path):
     again.close()
 
 
+def test_a_book_that_goes_on_is_the_book_that_would_be_read(ledger):
+    """A charge is checked against what is remembered, not read anew; both must count the same events."""
+    for number, noise_multiplier in enumerate([5.0, 6.0, 5.0, 7.0], 1):
+        charge(ledger, number, noise_multiplier=noise_multiplier)
+    lines = ledger.exported().splitlines()
+    remembered, read = parse(lines[:1], where="here"), parse(lines, where="here")
+    for entry, line in zip(read.entries, lines[1:], strict=True):
+        remembered = remembered.followed_by(entry, line)
+
+    assert remembered == read
+    assert read.counts == {event(5.0): 2, event(6.0): 1, event(7.0): 1}
+
+
 def test_a_charge_over_the_budget_is_refused_with_its_numbers_and_leaves_no_trace(ledger):
     with pytest.raises(BudgetExceeded) as refusal:
         for number in range(1, 200):
