@@ -30,6 +30,7 @@ OTHER = {
     "figures",
     "fitted",
     "floors",
+    "flower_simulated",
     "flower_sum",
     "large",
     "measured",

@@ -37,7 +37,7 @@ def run(quick: bool) -> dict[str, object]:
 
 def measured(device: str, *, pictures: int, classes: int, architecture: str = ARCHITECTURE) -> dict[str, object]:
     """Return the figures of a device; ``cpu`` is for trying out the measurement itself."""
-    model = _model(device, architecture)
+    model = model_of(architecture, device)
     pixels = np.random.default_rng(0).integers(0, 256, (pictures, *model.transform.size, 3), dtype=np.uint8)
     encoding = _seconds(lambda: model.encode_images(pixels), device)
     plain = {batch: _plain(model, batch, device) for batch in BATCHES if batch <= pictures}
@@ -53,7 +53,8 @@ def measured(device: str, *, pictures: int, classes: int, architecture: str = AR
     }
 
 
-def _model(device: str, architecture: str) -> Clip:
+def model_of(architecture: str, device: str) -> Clip:
+    """Return a model with random weights."""
     place = placement(device)
     model = open_clip.create_model(architecture, pretrained=None, precision=place.precision, device=place.device)
     return Clip(

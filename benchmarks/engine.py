@@ -173,7 +173,8 @@ def _stages(plan: Plan) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         runs.execute(plan, Path(folder) / "run")
         seconds = _lines(Path(folder) / "run")[-1]["seconds"]
-    return {name: seconds[name] / ROUNDS for name in ("train", "noise", "ledger")}
+    train = seconds["train"] + seconds["quantise"]
+    return {"train": train / ROUNDS, **{name: seconds[name] / ROUNDS for name in ("noise", "ledger")}}
 
 
 def _shares(seconds: Mapping[str, float], floor: Mapping[str, float], stages: Mapping[str, float]) -> dict[str, float]:

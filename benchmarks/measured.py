@@ -8,26 +8,31 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import os
 import platform
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.environments import PINS, peers_of
+from benchmarks.timing import busy, empty_loops
 
 ROOT = Path(__file__).parents[1]
 
 
 def figures(name: str, *, quick: bool) -> dict[str, object]:
     """Run one measurement; return its figures, and what they were measured on and with."""
-    return {
-        "benchmark": name,
-        "quick": quick,
-        "machine": {"processor": platform.machine(), "system": platform.system(), "python": platform.python_version()},
-        "peers": {peer: version(PINS[peer].partition("==")[0]) for peer in peers_of(name)},
-        "sources": sources(),
-        **importlib.import_module(f"benchmarks.{name}").run(quick),
+    before = empty_loops()
+    found = importlib.import_module(f"benchmarks.{name}").run(quick)
+    machine = {
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "busy": busy(before, empty_loops()),
     }
+    peers = {peer: version(PINS[peer].partition("==")[0]) for peer in peers_of(name)}
+    return {"benchmark": name, "quick": quick, "machine": machine, "peers": peers, "sources": sources(), **found}
 
 
 def sources() -> str:

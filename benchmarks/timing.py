@@ -15,7 +15,7 @@ def interleaved(work: Mapping[str, Callable[[], object]], *, repetitions: int) -
     """Return process seconds of each repetition, by name.
 
     One untimed repetition goes before. Every repetition has an order of its own, so that nothing always finds the cache
-    and the heap as the same predecessor leaves them; garbage is not collected meanwhile, as in ``timeit``.
+    and the heap as the same predecessor leaves them; garbage is collected between repetitions, not within them.
     """
     for do in work.values():
         do()
@@ -23,6 +23,7 @@ def interleaved(work: Mapping[str, Callable[[], object]], *, repetitions: int) -
     seconds: dict[str, list[float]] = {name: [] for name in names}
     with _uncollected():
         for _ in range(repetitions):
+            gc.collect()  # what hooks leave in circles would fill the memory
             for name in order.permutation(names):
                 start = time.process_time()
                 work[name]()
@@ -32,7 +33,6 @@ def interleaved(work: Mapping[str, Callable[[], object]], *, repetitions: int) -
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    gc.collect()
     gc.disable()
     try:
         yield
@@ -45,3 +45,24 @@ def ratio(over: list[float], under: list[float]) -> dict[str, float]:
     pairs = sorted(a / b for a, b in zip(over, under, strict=True))
     low, _, high = statistics.quantiles(pairs, n=4)
     return {"ratio": statistics.median(over) / statistics.median(under), "quartile_low": low, "quartile_high": high}
+
+
+def empty_loops() -> list[float]:
+    """Return the seconds of each of many empty loops, one to two seconds of them."""
+    seconds = []
+    for _ in range(400):
+        start = time.perf_counter()
+        for _ in range(100_000):
+            pass
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def busy(before: list[float], after: list[float]) -> dict[str, float]:
+    """Return the median time of an empty loop over the least of all, before and after: 1 if nothing else ran.
+
+    A virtual machine whose host is busy can take twice as long for everything, with no sign of it inside. Ratios of
+    work by turns bear that, seconds do not.
+    """
+    least = min(before + after)
+    return {"before": statistics.median(before) / least, "after": statistics.median(after) / least}

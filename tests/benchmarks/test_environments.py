@@ -17,7 +17,7 @@ def results(tmp_path, monkeypatch):
 
 def test_peers_are_read_off_the_imports_also_those_of_helpers():
     assert environments.peers_of("dp_step") == ("opacus",)
-    assert environments.peers_of("end_to_end") == ("flwr", "opacus")
+    assert environments.peers_of("end_to_end") == ("dp_accounting", "flwr", "opacus")
     assert environments.peers_of("integer_noise") == ()
 
 
