@@ -5,17 +5,23 @@ which every client has ``degree`` neighbours (Bell et al. 2020, "Secure Single-S
 (Poly)Logarithmic Overhead"), and the survivors are agreed on by a random committee of witnesses. Both come from the
 hash of all advertised keys, so nobody chooses them. Their sizes are the smallest for which the following fail with
 small probability, if a fraction ``corruption`` of the cohort works with the server and all but ``threshold`` clients
-may leave, when the server likes it:
+may leave:
 
-* privacy, together at most ``2**-privacy_bits``: no client has so many corrupt share holders that both of its secrets
-  could be revealed (with ``h`` holders and threshold ``t`` that takes ``2 t - h`` of them), the clients that are left
-  hang together through their masks, and no two survivor sets find enough witnesses;
-* correctness, together at most ``2**-correctness_bits``: every client keeps ``t`` holders, and enough witnesses are
-  left.
+* privacy, together at most ``2**-privacy_bits``, if the server chooses who leaves once it knows the graph: no client
+  has so many corrupt share holders that both of its secrets could be revealed (with ``h`` holders and threshold ``t``
+  that takes ``2 t - h`` of them), the clients that are left hang together through their masks, and no two survivor
+  sets find enough witnesses;
+* correctness, together at most ``2**-correctness_bits``, if those who leave know nothing of the graph: every client
+  keeps ``t`` holders, and enough witnesses are left.
 
-The probabilities are tails of the hypergeometric distribution, added over all clients. They hold for keys that were
-advertised before the graph was known; a server that lets corrupt clients try ``2**g`` sets of keys until it likes the
-graph takes ``g`` off ``privacy_bits``.
+Clients hang together unless the circle is cut in two places. A cut is ``degree / 2`` seats in a row without an honest
+client that stays. Whoever sits beside it keeps ``t`` holders, or its self mask would never come off; so at most
+``h - t`` of those seats are clients that were sent away, and the others have to be corrupt.
+
+The probabilities are tails of the hypergeometric distribution, added over all clients or pairs of cuts (that two cuts
+have many corrupt seats is less likely than if they were independent, since one takes from the other). They hold for
+keys that were advertised before the graph was known; a server that lets corrupt clients try ``2**g`` sets of keys until
+it likes the graph takes ``g`` off ``privacy_bits``.
 """
 
 from __future__ import annotations
@@ -91,7 +97,7 @@ def sparse(
     privacy, correctness = _limits(privacy_bits), _limits(correctness_bits)
     for degree in range(2, clients, 2):
         shares = odds.threshold(degree + 1, privacy=privacy + odds.log, correctness=correctness + odds.log)
-        if shares and odds.connected(degree, privacy=privacy):
+        if shares and odds.connected(degree, shares, privacy=privacy):
             size, agreed = _committee(odds, privacy=privacy, correctness=correctness)
             return Topology(degree=degree, share_threshold=shares, witnesses=size, witness_threshold=agreed)
     raise ConfigError(
@@ -111,7 +117,9 @@ def is_safe(topology: Topology, *, clients: int, threshold: int, corruption: flo
     return (
         topology.share_threshold >= odds.least(min(topology.holders, clients), privacy=privacy + odds.log)
         and topology.witness_threshold >= odds.least(min(topology.witnesses, clients), privacy=privacy)
-        and (topology.degree >= clients - 1 or odds.connected(topology.degree, privacy=privacy))
+        and (
+            topology.degree >= clients - 1 or odds.connected(topology.degree, topology.share_threshold, privacy=privacy)
+        )
     )
 
 
@@ -158,19 +166,22 @@ class _Odds:
         return (size + corrupt) // 2 + 1
 
     def threshold(self, size: int, *, privacy: float, correctness: float) -> int | None:
-        """Return the least safe threshold for a random group, or None if leaving members would break it."""
-        threshold = self.least(size, privacy=privacy)
-        return threshold if threshold <= size - _quantile(self.clients, self.gone, size, correctness) else None
+        """Return the largest threshold of a random group that leaving members do not break, or None if it is unsafe."""
+        threshold = size - _quantile(self.clients, self.gone, size, correctness)
+        return threshold if threshold >= self.least(size, privacy=privacy) else None
 
-    def connected(self, degree: int, *, privacy: float) -> bool:
-        """Tell whether the ring of those who stay holds together: no ``degree / 2`` neighbours in a row are gone."""
-        lost = min(self.corrupt + self.gone, self.clients)
+    def connected(self, degree: int, threshold: int, *, privacy: float) -> bool:
+        """Tell whether the circle stays whole, whoever is sent away: nowhere are two cuts.
+
+        The seats of both cuts are drawn from those who stay, and every corrupt client stays; so many as may leave are
+        counted once more as those that the server sends away.
+        """
         run = degree // 2
-        if run > lost:
+        if 2 * run > self.corrupt + self.gone:
             return True
-        chance = math.lgamma(lost + 1) - math.lgamma(lost - run + 1)
-        chance -= math.lgamma(self.clients + 1) - math.lgamma(self.clients - run + 1)
-        return -(chance + math.log(self.clients)) >= privacy
+        corrupt = run - min(degree + 1 - threshold, self.gone)
+        one = _tail(max(self.clients - self.gone, run), self.corrupt, run, corrupt)
+        return -2 * (one + self.log) + math.log(2) >= privacy
 
 
 def _quantile(population: int, marked: int, drawn: int, limit: float) -> int:
@@ -181,6 +192,13 @@ def _quantile(population: int, marked: int, drawn: int, limit: float) -> int:
         if tail > bound:
             return count
     return 0
+
+
+def _tail(population: int, marked: int, drawn: int, least: int) -> float:
+    """Return the logarithm of the probability that at least ``least`` marked ones are drawn."""
+    counts = range(max(least, 0), min(marked, drawn) + 1)
+    chance = math.fsum(math.exp(_log_probability(population, marked, drawn, count)) for count in counts)
+    return math.log(chance) if chance else -math.inf
 
 
 def _log_probability(population: int, marked: int, drawn: int, count: int) -> float:

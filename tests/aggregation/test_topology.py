@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,9 +29,9 @@ def privacy_failure(found: Topology, clients: int, threshold: int, corrupt: int)
     """Union bound over clients, the ring and the witnesses, by exact arithmetic."""
     both = tail(threshold, corrupt, found.holders, 2 * found.share_threshold - found.holders)
     split = tail(threshold, corrupt, found.witnesses, 2 * found.witness_threshold - found.witnesses)
-    lost, run = clients - threshold + corrupt, found.degree // 2
-    parted = Fraction(math.comb(lost, run), math.comb(clients, run))
-    return clients * both + split + clients * parted
+    run, away = found.degree // 2, found.holders - found.share_threshold
+    cut = tail(threshold, corrupt, run, run - away) if 2 * run <= clients - threshold + corrupt else Fraction(0)
+    return clients * both + split + Fraction(clients**2, 2) * cut**2
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,31 @@ def test_the_graph_fails_as_rarely_as_it_says_and_is_no_larger_than_it_must(clie
     )
     assert is_safe(found, clients=clients, threshold=threshold, corruption=corruption)
     assert not is_safe(weaker, clients=clients, threshold=threshold, corruption=corruption)
+
+
+def cuts(topology: Topology, clients: int, threshold: int, corrupt: int, random: np.random.Generator) -> bool:
+    """Tell whether a server that sees the circle can part it: two runs of seats, of which it sends the honest away."""
+    circle, run = np.zeros(clients, dtype=int), topology.degree // 2
+    circle[random.choice(clients, corrupt, replace=False)] = 1
+    honest = np.convolve(np.concatenate([circle, circle[: run - 1]]) == 0, np.ones(run, dtype=int), mode="valid")
+    [weak] = np.nonzero(honest <= topology.holders - topology.share_threshold)
+    one, other = np.meshgrid(weak, weak)
+    apart = (other - one) % clients
+    disjoint = (apart >= run) & (apart <= clients - run)
+    return bool((disjoint & (honest[one] + honest[other] <= clients - threshold)).any())
+
+
+@pytest.mark.parametrize(("degree", "share_threshold", "bits"), [(44, 32, 3), (46, 33, 2)])
+def test_a_server_that_chooses_who_leaves_parts_the_circle_as_rarely_as_it_says(degree, share_threshold, bits):
+    """A bound for clients that leave by chance would promise 40 bits here."""
+    topology = Topology(degree=degree, share_threshold=share_threshold, witnesses=76, witness_threshold=54)
+    cohort = {"clients": 1000, "threshold": 900, "corruption": 0.1}
+    random = np.random.default_rng(0)
+    parted = sum(cuts(topology, 1000, 900, 100, random) for _ in range(10_000)) / 10_000
+
+    assert is_safe(topology, **cohort, privacy_bits=bits)
+    assert not is_safe(topology, **cohort, privacy_bits=bits + 1)
+    assert 0 < parted < 2**-bits
 
 
 def test_degree_grows_like_the_logarithm():
