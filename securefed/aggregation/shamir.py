@@ -6,7 +6,8 @@ value at ``x``. Any ``threshold`` shares give the polynomial, fewer say nothing 
 
 The field is that of Curve25519 because its elements fit into 32 bytes, which is what an X25519 key has. Arithmetic is
 Python's integers: points are small, so a value is reduced once, at the end, and the Lagrange coefficients of a set of
-holders are computed once for all secrets.
+holders are computed once for all secrets. Where many secrets go to many holders, all of them are evaluated at once, in
+words of 32 bits.
 """
 
 from __future__ import annotations
@@ -24,6 +25,17 @@ from securefed.rng import Source
 PRIME = 2**255 - 19
 SHARE = 32
 """Bytes of a secret and of a share."""
+
+POINTS = 2**24
+"""Points lie below it, so that a word times a point and what it carries fit into 64 bits."""
+
+WORTH = 6000
+"""Products of coefficients and points that are worth arrays: below it, starting them takes longer."""
+
+_WORDS = SHARE // 4
+_WORD = np.uint64(32)
+_LOW = np.uint64(2**32 - 1)
+_FOLD = np.uint64(2**256 % PRIME)
 
 
 def draw(rng: Source) -> bytes:
@@ -50,10 +62,11 @@ def split(secrets: Sequence[bytes], *, threshold: int, points: Sequence[int], rn
     """
     if not 1 <= threshold <= len(points):
         raise ConfigError(f"threshold is {threshold}; it lies between 1 and the {len(points)} holders")
-    if len(set(points)) < len(points) or not all(0 < x < 2**32 for x in points):
-        raise ConfigError("the holders' points are different and lie in [1, 2**32)")
+    if len(set(points)) < len(points) or not all(0 < x < POINTS for x in points):
+        raise ConfigError(f"the holders' points are different and lie in [1, {POINTS})")
     polynomials = [[_element(secret), *_draw(threshold - 1, rng)] for secret in secrets]
-    return [[value.to_bytes(SHARE, "little") for value in _evaluate(each, points)] for each in polynomials]
+    evaluate = one_by_one if len(secrets) * threshold * len(points) < WORTH else all_at_once
+    return evaluate(polynomials, points)
 
 
 def combine(shares: Mapping[int, bytes], *, threshold: int) -> bytes:
@@ -105,15 +118,51 @@ def _invert_all(values: Sequence[int]) -> list[int]:
     return inverses[::-1]
 
 
-def _evaluate(coefficients: Sequence[int], points: Sequence[int]) -> list[int]:
-    """Return the values of a polynomial (lowest degree first) at points, by Horner's rule."""
-    values, highest_first = [], coefficients[::-1]
-    for point in points:
-        value = 0
-        for coefficient in highest_first:
-            value = value * point + coefficient
-        values.append(value % PRIME)
-    return values
+def one_by_one(polynomials: Sequence[Sequence[int]], points: Sequence[int]) -> list[list[bytes]]:
+    """Return the values of polynomials (lowest degree first) at points, by Horner's rule."""
+    return [[_value(each[::-1], point) for point in points] for each in polynomials]
+
+
+def _value(highest_first: Sequence[int], point: int) -> bytes:
+    value = 0
+    for coefficient in highest_first:
+        value = value * point + coefficient
+    return (value % PRIME).to_bytes(SHARE, "little")
+
+
+def all_at_once(polynomials: Sequence[Sequence[int]], points: Sequence[int]) -> list[list[bytes]]:
+    """Return what :func:`one_by_one` returns, by the same rule for all polynomials of one degree and all points."""
+    data = b"".join([each.to_bytes(SHARE, "little") for polynomial in polynomials for each in polynomial])
+    words = np.frombuffer(data, dtype="<u4").reshape(len(polynomials), -1, _WORDS)
+    lowest_first = words.transpose(1, 2, 0)[..., np.newaxis].astype(np.uint64)
+    factors = np.array(points, dtype=np.uint64)
+    values = np.zeros((_WORDS, len(polynomials), len(points)), dtype=np.uint64)
+    carried = np.empty_like(values)
+    for coefficients in lowest_first[::-1]:
+        values *= factors
+        values += coefficients
+        _carry(values, carried)
+    while _carry(values, carried):
+        pass
+    found = values.astype("<u4").transpose(1, 2, 0).tobytes()
+    shares = [
+        (int.from_bytes(found[at : at + SHARE], "little") % PRIME).to_bytes(SHARE, "little")
+        for at in range(0, len(found), SHARE)
+    ]
+    return [shares[at : at + len(points)] for at in range(0, len(shares), len(points))]
+
+
+def _carry(values: npt.NDArray[np.uint64], carried: npt.NDArray[np.uint64]) -> bool:
+    """Move what is beyond 32 bits of a word to the next, and from the last to the first; return whether anything was.
+
+    Words below 2**33 times a point are below 2**57, carry less than 2**26, and 38 times that is less than 2**32: they
+    are below 2**33 again. That nothing is left to carry matters at the end alone.
+    """
+    np.right_shift(values, _WORD, out=carried)
+    values &= _LOW
+    values[1:] += carried[:-1]
+    values[0] += _FOLD * carried[-1]
+    return bool(carried.any())
 
 
 def _draw(count: int, rng: Source) -> list[int]:

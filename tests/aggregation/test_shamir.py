@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from securefed.aggregation.shamir import PRIME, SHARE, combine, draw, lagrange_at_zero, split
+from securefed.aggregation.shamir import (
+    POINTS,
+    PRIME,
+    SHARE,
+    all_at_once,
+    combine,
+    draw,
+    lagrange_at_zero,
+    one_by_one,
+    split,
+)
 from securefed.errors import ConfigError, ProtocolError, ThresholdError
 from securefed.rng import secure, seeded
 
@@ -31,12 +41,39 @@ def reference_combine(shares: dict[int, bytes]) -> int:
 @given(data=st.data(), secret=elements, holders=st.integers(1, 12))
 def test_any_threshold_of_shares_gives_the_secret(data, secret, holders):
     threshold = data.draw(st.integers(1, holders))
-    points = data.draw(st.lists(st.integers(1, 2**32 - 1), min_size=holders, max_size=holders, unique=True))
+    points = data.draw(st.lists(st.integers(1, POINTS - 1), min_size=holders, max_size=holders, unique=True))
     (shares,) = split([secret], threshold=threshold, points=points, rng=secure())
     chosen = dict(data.draw(st.permutations(list(zip(points, shares, strict=True))))[:threshold])
 
     assert combine(chosen, threshold=threshold) == secret
     assert reference_combine(chosen) == int.from_bytes(secret, "little")
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data(), degree=st.integers(0, 40), count=st.integers(1, 5))
+def test_all_at_once_and_one_by_one_are_the_same(data, degree, count):
+    extreme = st.sampled_from([0, 1, 2**32 - 1, 2**254, PRIME - 2**32, PRIME - 1])
+    element = st.one_of(extreme, st.integers(0, PRIME - 1))
+    polynomials = data.draw(st.lists(st.lists(element, min_size=degree + 1, max_size=degree + 1), min_size=count))
+    points = data.draw(st.lists(st.one_of(st.just(POINTS - 1), st.integers(1, POINTS - 1)), min_size=1, max_size=9))
+
+    assert all_at_once(polynomials, points) == one_by_one(polynomials, points)
+
+
+def test_a_value_that_only_folds_at_the_very_end_is_whole():
+    """Words that are all ones carry through the whole number, and once more around."""
+    polynomials, points = [[constant, 1, 0] for constant in range(PRIME - 60, PRIME)], [1, 19, POINTS - 1]
+
+    assert all_at_once(polynomials, points) == one_by_one(polynomials, points)
+
+
+def test_many_secrets_go_to_many_holders():
+    """So many that arrays are worth it."""
+    secrets, points = [draw(secure()) for _ in range(4)], range(1, 101)
+    shares = split(secrets, threshold=67, points=points, rng=secure())
+
+    for secret, each in zip(secrets, shares, strict=True):
+        assert reference_combine(dict(list(zip(points, each, strict=True))[33:])) == int.from_bytes(secret, "little")
 
 
 def test_every_subset_of_five_holders_gives_the_secret():
@@ -89,7 +126,7 @@ def test_what_is_not_an_element_is_refused(share):
 
 
 @pytest.mark.parametrize(
-    ("threshold", "points"), [(0, [1]), (2, [1]), (1, []), (1, [0]), (2, [1, 1]), (1, [-1]), (1, [2**32])]
+    ("threshold", "points"), [(0, [1]), (2, [1]), (1, []), (1, [0]), (2, [1, 1]), (1, [-1]), (1, [POINTS])]
 )
 def test_a_sharing_that_could_not_work_is_refused(threshold, points):
     with pytest.raises(ConfigError):
