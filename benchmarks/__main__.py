@@ -34,6 +34,7 @@ OTHER = {
     "flower_sum",
     "large",
     "measured",
+    "needed",
     "page",
     "results_page",
     "sampled",

@@ -188,6 +188,10 @@ SECTIONS: dict[str, list[Row]] = {
         Row("Peers over ours from a warm cache", "speedup_warm", least=10.0),
         Row("Peers over ours, of the processor", "speedup_of_processor"),
         Row("Peers over ours from a warm cache, of the processor", "speedup_warm_of_processor"),
+        Row("Ours from a warm cache", "ours_warm.seconds", "s"),
+        Row("What that cannot do without, alone", "needed.seconds", "s"),
+        Row("Peers over that", "needed_speedup"),
+        Row("Ours from a warm cache over that", "ratio_to_needed"),
         Row("Peers over no privacy at all, of the processor", "lower_bound_speedup_of_processor"),
         Row("Ours with 32 clients, 10 rounds", "many.ours.seconds", "s"),
         Row("Peers' parts with 32 clients, 10 rounds", "many.peers.seconds", "s"),
@@ -207,6 +211,17 @@ SECTIONS: dict[str, list[Row]] = {
                 "decode": "decoded, adapter moved",
                 "evaluate": "accuracy of every round",
                 "report": "the report",
+            }.items()
+        ),
+        *(
+            Row(f"Alone, {what}", f"needed.stages.{stage}", "s")
+            for stage, what in {
+                "training": "the same adapter without privacy",
+                "signatures": "signatures",
+                "verifications": "verifications",
+                "agreements": "key agreements",
+                "random bits": "random bits of the noise",
+                "commits": "durable commits",
             }.items()
         ),
         *(
