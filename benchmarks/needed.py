@@ -32,27 +32,36 @@ LINE = "x" * 600
 
 
 def calls_of(run: Callable[[], object]) -> Calls:
-    """Carry out a run and return how often it called what cannot be left out."""
-    profile = cProfile.Profile()
-    profile.runcall(run)
-    called: Counter[str] = Counter()
-    for (file, _, name), (_, times, *_) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
-        called[f"{Path(file).name} {name}"] += times
-    ed25519, x25519 = (
-        f"of 'cryptography.hazmat.bindings._rust.openssl.{each} objects>"
-        for each in ("ed25519.Ed25519{}'", "x25519.X25519PrivateKey'")
-    )
-    # A round that is begun and contributed to at once is one commit.
-    notes = sum(called[f"journal.py {note}"] for note in ("begin", "contribute", "reveal"))
-    found = {
-        "signatures": called[f"~ <method 'sign' {ed25519.format('PrivateKey')}"],
-        "verifications": called[f"~ <method 'verify' {ed25519.format('PublicKey')}"],
-        "agreements": called[f"~ <method 'exchange' {x25519}"],
-        "commits": called["ledger.py charge"] + notes - called["journal.py take_part"],
-    }
+    """Carry out a run and return how often it called what cannot be left out.
+
+    Raises:
+        RuntimeError: If one of them is never called: then it has another name here.
+    """
+    found = called_by(run)
     if not all(found.values()):
         raise RuntimeError(f"the profiler names the primitives otherwise: {found}")
     return found
+
+
+def called_by(work: Callable[[], object]) -> Calls:
+    """Return how often some work called each primitive."""
+    profile = cProfile.Profile()
+    profile.runcall(work)
+    called: Counter[str] = Counter()
+    for (file, _, name), (_, times, *_) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+        called[f"{Path(file).name} {name}"] += times
+    # A round that is begun and contributed to at once is one commit.
+    notes = sum(called[f"journal.py {note}"] for note in ("begin", "contribute", "reveal"))
+    return {
+        "signatures": called[_method("sign", "ed25519.Ed25519PrivateKey")],
+        "verifications": called[_method("verify", "ed25519.Ed25519PublicKey")],
+        "agreements": called[_method("exchange", "x25519.X25519PrivateKey")],
+        "commits": called["ledger.py charge"] + notes - called["journal.py take_part"],
+    }
+
+
+def _method(name: str, kind: str) -> str:
+    return f"~ <method '{name}' of 'cryptography.hazmat.bindings._rust.openssl.{kind}' objects>"
 
 
 def alone(calls: Calls, plan: Plan) -> dict[str, float]:
