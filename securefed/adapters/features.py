@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import final
 
 import numpy as np
@@ -63,15 +64,20 @@ def encode(
 
 def function_of(model: Clip) -> dict[str, object]:
     """Return everything that a picture's features depend on beside its content."""
-    versions = {name: importlib.metadata.version(name) for name in ("open_clip_torch", "pillow", "torch")}
     layers = hashlib.sha256(repr(model.model.visual).encode()).hexdigest()
     return {
         "weights": model.digest,
         "layers": layers,  # the same weights with another activation are another model
         "transform": model.transform.describe(),
         "placement": model.placement.describe(),
-        **versions,
+        **versions(),
     }
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that decode, fit and encode: reading them takes as long as a small batch."""
+    return {name: importlib.metadata.version(name) for name in ("open_clip_torch", "pillow", "torch")}
 
 
 @final

@@ -159,6 +159,7 @@ def altered(model, monkeypatch):
 
     def library():
         monkeypatch.setattr(features.importlib.metadata, "version", lambda name: f"another {name}")
+        monkeypatch.setattr(features, "versions", features.versions.__wrapped__)  # as another process asks for them
         return model
 
     return {f.__name__: f for f in (weights, transform, interpolation, layers, precision, library)}
