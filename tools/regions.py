@@ -6,7 +6,8 @@ It reads ``benchmarks/results/seeds_cells.json`` (:mod:`benchmarks.seeds`; accur
 that clients hold) and writes ``securefed/assets/regions.json``: for each adapter and level of noise
 (:class:`securefed.recipes.Choice`) the mean gain over zero-shot, each cell compared with zero-shot on the same images,
 and its standard deviation over partitions and seeds. More noise cannot help: means that say otherwise by chance are
-replaced by the closest ones that do not (isotonic regression).
+replaced by the closest ones that do not (isotonic regression). The bill of materials lists the file by its hash, so it
+is written anew too.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sklearn.isotonic import IsotonicRegression
 from benchmarks.seeds import CELLS, CLIENTS, METHODS, PARTITIONS, PRIVACY, RECORDS, SEEDS
 from securefed import recipes
 from securefed.aggregation.parameters import default_threshold
+from tools import release
 
 OUT = Path(__file__).parent.parent / "securefed" / "assets" / "regions.json"
 
@@ -68,3 +70,4 @@ def _level(privacy: str) -> float:
 
 if __name__ == "__main__":
     OUT.write_text(json.dumps(table(json.loads(CELLS.read_text(encoding="utf-8"))), indent=1) + "\n", encoding="utf-8")
+    release.describe_shipped()

@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements.lock"
 SBOM = ROOT / "sbom.cdx.json"
 ASSETS = ROOT / "securefed" / "assets"
+WEIGHTS = "weights-"
 ENVIRONMENT = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
@@ -48,10 +49,16 @@ def sbom() -> int:
         )
         if failed := next(filter(None, (_python(*step) for step in steps)), 0):
             return failed
-    bill = json.loads(SBOM.read_text(encoding="utf-8"))
-    bill["components"] = [_without_places(part) for part in bill["components"]] + weights()
-    SBOM.write_text(json.dumps(bill, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    describe_shipped()
     return 0
+
+
+def describe_shipped() -> None:
+    """Describe the files that are shipped beside the code anew; what the lock installs stays as it was described."""
+    bill = json.loads(SBOM.read_text(encoding="utf-8"))
+    installed = [part for part in bill["components"] if not part["bom-ref"].startswith(WEIGHTS)]
+    bill["components"] = [_without_places(part) for part in installed] + weights()
+    SBOM.write_text(json.dumps(bill, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def audit() -> int:
@@ -70,7 +77,7 @@ def weights() -> list[dict[str, Any]]:
     """Return a component for every file of the embedded model."""
     return [
         {
-            "bom-ref": f"weights-{path.name}",
+            "bom-ref": f"{WEIGHTS}{path.name}",
             "type": "machine-learning-model" if path.suffix == ".safetensors" else "data",
             "name": path.name,
             "hashes": [{"alg": "SHA-256", "content": hashlib.sha256(path.read_bytes()).hexdigest()}],

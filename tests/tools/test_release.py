@@ -62,6 +62,18 @@ def test_wheels_that_differ_are_found(monkeypatch, capsys):
     assert "same" in capsys.readouterr().out
 
 
+def test_what_is_shipped_is_described_anew_and_nothing_else(tmp_path, monkeypatch):
+    bill = json.loads(release.SBOM.read_text())
+    old = [part | {"hashes": [{"alg": "SHA-256", "content": "0" * 64}]} for part in release.weights()[:2]]
+    others = [part for part in bill["components"] if "hashes" not in part]
+    monkeypatch.setattr(release, "SBOM", tmp_path / "sbom.cdx.json")
+    release.SBOM.write_text(json.dumps(bill | {"components": [*others, *old]}))
+
+    release.describe_shipped()
+
+    assert json.loads(release.SBOM.read_text()) == bill
+
+
 @pytest.mark.parametrize("command", release.COMMANDS)
 def test_a_command_that_fails_says_so(command, monkeypatch):
     monkeypatch.setattr(release, "_python", lambda *_words: 3)
