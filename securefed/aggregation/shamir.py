@@ -142,8 +142,8 @@ def all_at_once(polynomials: Sequence[Sequence[int]], points: Sequence[int]) -> 
         values *= factors
         values += coefficients
         _carry(values, carried)
-    while _carry(values, carried):
-        pass
+    while (values > _LOW).any():
+        _carry(values, carried)
     found = values.astype("<u4").transpose(1, 2, 0).tobytes()
     shares = [
         (int.from_bytes(found[at : at + SHARE], "little") % PRIME).to_bytes(SHARE, "little")
@@ -152,8 +152,8 @@ def all_at_once(polynomials: Sequence[Sequence[int]], points: Sequence[int]) -> 
     return [shares[at : at + len(points)] for at in range(0, len(shares), len(points))]
 
 
-def _carry(values: npt.NDArray[np.uint64], carried: npt.NDArray[np.uint64]) -> bool:
-    """Move what is beyond 32 bits of a word to the next, and from the last to the first; return whether anything was.
+def _carry(values: npt.NDArray[np.uint64], carried: npt.NDArray[np.uint64]) -> None:
+    """Move what is beyond 32 bits of a word to the next, and from the last to the first.
 
     Words below 2**33 times a point are below 2**57, carry less than 2**26, and 38 times that is less than 2**32: they
     are below 2**33 again. That nothing is left to carry matters at the end alone.
@@ -162,7 +162,6 @@ def _carry(values: npt.NDArray[np.uint64], carried: npt.NDArray[np.uint64]) -> b
     values &= _LOW
     values[1:] += carried[:-1]
     values[0] += _FOLD * carried[-1]
-    return bool(carried.any())
 
 
 def _draw(count: int, rng: Source) -> list[int]:
