@@ -68,6 +68,11 @@ class Row:
         return ""
 
 
+def stages(who: str, run: str, names: Mapping[str, str]) -> list[Row]:
+    """Return a row for each stage of a run, under the name that a reader knows it by."""
+    return [Row(f"{who}, {what}", f"{run}.stages.{stage}", "s") for stage, what in names.items()]
+
+
 SECTIONS: dict[str, list[Row]] = {
     "mask_client": [
         Row("Ours, 10 neighbours", "neighbours_10.milliseconds.ours", "ms"),
@@ -197,9 +202,10 @@ SECTIONS: dict[str, list[Row]] = {
         Row("Peers' parts with 32 clients, 10 rounds", "many.peers.seconds", "s"),
         Row("Peers over ours with 32 clients", "many.speedup", least=10.0),
         Row("Peers over ours with 32 clients, of the processor", "many.speedup_of_processor"),
-        *(
-            Row(f"Ours, {what}", f"ours.stages.{stage}", "s")
-            for stage, what in {
+        *stages(
+            "Ours",
+            "ours",
+            {
                 "load": "images read",
                 "encode": "images encoded",
                 "ledger": "charges",
@@ -211,26 +217,28 @@ SECTIONS: dict[str, list[Row]] = {
                 "decode": "decoded, adapter moved",
                 "evaluate": "accuracy of every round",
                 "report": "the report",
-            }.items()
+            },
         ),
-        *(
-            Row(f"Alone, {what}", f"needed.stages.{stage}", "s")
-            for stage, what in {
+        *stages(
+            "Alone",
+            "needed",
+            {
                 "training": "the same adapter without privacy",
                 "signatures": "signatures",
                 "verifications": "verifications",
                 "agreements": "key agreements",
                 "random bits": "random bits of the noise",
                 "commits": "durable commits",
-            }.items()
+            },
         ),
-        *(
-            Row(f"Peers' parts, {what}", f"peers.stages.{stage}", "s")
-            for stage, what in {
+        *stages(
+            "Peers' parts",
+            "peers",
+            {
                 "encode": "images encoded",
                 "train and noise": "clipped gradients and noise",
                 "secure sum": "secure sum",
-            }.items()
+            },
         ),
         Row("Largest memory, ours", "ours.peak_megabytes", "MB"),
         Row("Largest memory, peers' parts", "peers.peak_megabytes", "MB"),

@@ -80,6 +80,22 @@ def test_a_server_that_chooses_who_leaves_parts_the_circle_as_rarely_as_it_says(
     assert 0 < parted < 2**-bits
 
 
+@pytest.mark.parametrize(
+    ("clients", "before", "bits", "now"),
+    [
+        (500, Topology(degree=86, share_threshold=61, witnesses=69, witness_threshold=49), 25, 98),
+        (1_000, Topology(degree=102, share_threshold=72, witnesses=76, witness_threshold=54), 27, 114),
+        (3_000, Topology(degree=120, share_threshold=85, witnesses=83, witness_threshold=59), 31, 130),
+        (10_000, Topology(degree=132, share_threshold=93, witnesses=86, witness_threshold=61), 30, 144),
+    ],
+)
+def test_graphs_that_were_counted_for_leaving_by_chance_have_the_bits_of_decision_9(clients, before, bits, now):
+    cohort = {"clients": clients, "threshold": clients - clients // 10, "corruption": 0.1}
+
+    assert [is_safe(before, **cohort, privacy_bits=each) for each in (bits, bits + 1)] == [True, False]
+    assert choose(clients, clients - clients // 10).degree == now
+
+
 def test_degree_grows_like_the_logarithm():
     """Ten times the clients add no more neighbours than the ten times before them did."""
     one, two, three = (sparse(clients, clients - clients // 10).degree for clients in (1_000, 10_000, 100_000))
